@@ -1,0 +1,1 @@
+"""The REST contract over aiohttp: parse, call, render. One file a resource."""

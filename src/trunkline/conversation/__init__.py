@@ -1,0 +1,1 @@
+"""The talk: voice activity, turns, memory, sentences, playout. Machines and policies are pure; session wires them."""

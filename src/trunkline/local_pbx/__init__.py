@@ -1,0 +1,1 @@
+"""Gets a real Asterisk and runs it: install, instances, the carrier, its prompts."""

@@ -1,0 +1,1 @@
+"""The rules of what an organization owns: assistants, numbers, trunks, keys. Apart from HTTP and SQL."""
