@@ -70,6 +70,7 @@ class Calls(_Section):
         ("+870", "+881", "+882", "+883", "+979", "+1900", "+1976", "+4490", "+31900", "+31906", "+31909", "+49900"),
         description="Closed destinations: satellite, international premium and national premium ranges.",
     )
+    allowed_sip_hosts: tuple[str, ...] = Field((), description="Hosts that a `sip:` transfer target may name; none by default.")
 
 
 class Media(_Section):
