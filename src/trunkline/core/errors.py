@@ -13,6 +13,8 @@ TrunklineError
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 class TrunklineError(Exception):
     """Something Trunkline says in words a person can act on.
@@ -49,14 +51,24 @@ class InvalidField(CallerError):
     Args:
         param: the field's path as the client wrote it, such as `assistant.llm_config.model`.
         message: a sentence that names the field and what it must be.
+        details: every wrong field as `{param, message, code}`, where more than one may be wrong.
     """
 
     title = "Invalid request"
     code = "invalid_field"
 
-    def __init__(self, param: str, message: str, *, title: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        param: str,
+        message: str,
+        *,
+        title: str | None = None,
+        code: str | None = None,
+        details: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         super().__init__(message, title=title, code=code)
         self.param = param
+        self.details = tuple(details)
 
 
 class NotFound(CallerError):

@@ -13,8 +13,10 @@ E164 = NewType("E164", str)
 SipUri = NewType("SipUri", str)
 
 # ASCII digits only: `\d` would also take other scripts' digits.
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-_SIP_URI = re.compile(r"sips?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(;[A-Za-z0-9=._-]+)*")
+E164_PATTERN = r"\+[1-9][0-9]{1,14}"
+SIP_URI_PATTERN = r"sips?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(;[A-Za-z0-9=._-]+)*"
+_E164 = re.compile(E164_PATTERN)
+_SIP_URI = re.compile(SIP_URI_PATTERN)
 
 
 def parse_e164(text: str, param: str = "destination") -> E164:
