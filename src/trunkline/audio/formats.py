@@ -1,4 +1,4 @@
-"""What a stretch of audio is. Sizes are computed from rate × ptime × width here, and written nowhere else."""
+"""What a stretch of audio is. Sizes are computed from rate, ptime and width here, and written nowhere else."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AudioFormat:
     @property
     def asterisk_name(self) -> str:
         """`ulaw`, `alaw`, `slin` (8 kHz) or `slin16` (16 kHz)."""
-        if self.encoding is Encoding.SLIN and self.rate_hz != 8000:  # noqa: PLR2004
+        if self.encoding is Encoding.SLIN and self.rate_hz != 8000:
             return f"slin{self.rate_hz // 1000}"
         return self.encoding.value
 
