@@ -1,0 +1,128 @@
+"""Field types that several resources share, each with its rule, its sentence and its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from trunkline.core.numbers import E164_PATTERN, SIP_URI_PATTERN
+
+
+class Document(BaseModel):
+    """JSON types are taken at their word (`"5"` is no number, `1` is no true); fields we don't know are ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Block(Document):
+    """A part whose further fields are kept as given: every provider has options of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _check(pattern: str, phrase: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise PydanticCustomError("form", phrase)
+        return value
+
+    return check
+
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number, so 5.0 is the whole number 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_check(r"(?s).*\S.*", "must not be blank")),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
+Text = Annotated[str, StringConstraints(max_length=20_000)]
+Spoken = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=5_000),
+    AfterValidator(_check(r"(?s).*\S.*", "must not be blank")),
+    Field(json_schema_extra={"pattern": r"\S"}),
+]
+Phrase = Annotated[str, StringConstraints(max_length=1_000)]
+ShortText = Annotated[str, StringConstraints(max_length=200)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+_E164_PHRASE = "must be an E.164 number: + and 2 to 15 digits without spaces, such as +31201234567"
+Number = Annotated[
+    str,
+    AfterValidator(_check(E164_PATTERN, _E164_PHRASE)),
+    WithJsonSchema({"type": "string", "pattern": f"^{E164_PATTERN}$", "examples": ["+31201234567"]}),
+]
+TransferTarget = Annotated[
+    str,
+    AfterValidator(
+        _check(
+            f"({E164_PATTERN})|({SIP_URI_PATTERN})",
+            "must be an E.164 number such as +31201234567 or a SIP URI such as sip:200@pbx.example",
+        )
+    ),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^(({E164_PATTERN})|({SIP_URI_PATTERN}))$",
+            "examples": ["+31201234567", "sip:200@pbx.example"],
+        }
+    ),
+]
+
+_HOST = r"([A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
+Host = Annotated[
+    str,
+    AfterValidator(_check(_HOST, "must be a host name or an IP address")),
+    WithJsonSchema({"type": "string", "pattern": f"^{_HOST}$"}),
+]
+_ADDRESS = f"{_HOST}(:[0-9]{{1,5}})?"
+Address = Annotated[
+    str,
+    AfterValidator(
+        _check(_ADDRESS, "must be a host name or an IP address, with :port where it isn't the usual one")
+    ),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ADDRESS}$", "examples": ["sip.example.com:5060"]}),
+]
+_URL = rf"https?://{_HOST}(:[0-9]{{1,5}})?([/?#][!-~]{{0,2000}})?"
+Url = Annotated[
+    str,
+    AfterValidator(_check(_URL, "must be an http or https address")),
+    WithJsonSchema({"type": "string", "pattern": f"^{_URL}$", "examples": ["https://example.com/hook"]}),
+]
+_EMAIL = r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+Email = Annotated[
+    str,
+    AfterValidator(_check(_EMAIL, "must be a mail address")),
+    WithJsonSchema({"type": "string", "pattern": f"^{_EMAIL}$", "examples": ["desk@example.com"]}),
+]
+ToolName = Annotated[
+    str,
+    AfterValidator(_check(r"[A-Za-z0-9_-]{1,64}", "must be 1 to 64 letters, digits, _ or -")),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$", "examples": ["book_appointment"]}),
+]
+Digits = Annotated[
+    str,
+    AfterValidator(_check(r"[0-9A-D*#]{1,64}", "must be 1 to 64 keys of 0-9 * # A-D")),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9A-D*#]{1,64}$", "examples": ["1234#"]}),
+]
