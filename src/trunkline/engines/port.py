@@ -106,7 +106,9 @@ class SpeechToText(Protocol):
         """Loads models or opens connections, so that the first call is as fast as the second."""
         ...
 
-    async def open(self, rate_hz: int, sink: TranscriptSink, *, language: str = "en", hints: Sequence[str] = ()) -> Transcription:
+    async def open(
+        self, rate_hz: int, sink: TranscriptSink, *, language: str = "en", hints: Sequence[str] = ()
+    ) -> Transcription:
         """An ear for one call. `hints` are words to expect."""
         ...
 
