@@ -1,0 +1,1 @@
+"""What is missing before a call can work, and what to do about it."""
