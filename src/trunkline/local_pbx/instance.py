@@ -1,0 +1,350 @@
+"""Instances of Asterisk on this machine: the PBX, the carrier, or a pair of both.
+
+Each has a name, a folder, ports and secrets of its own, and lives on after the process that brought it up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import re
+import secrets
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trunkline.local_pbx import lines, ports, process
+from trunkline.local_pbx.errors import LocalPbxError, Progress, quiet
+from trunkline.local_pbx.install import CACHE, Asterisk, as_root, get_asterisk
+from trunkline.local_pbx.packages import run
+from trunkline.local_pbx.render import render
+from trunkline.local_pbx.state import InstanceState, Role, write_private
+
+HOME = Path("/var/lib/trunkline/pbx")
+USER = "trunkline-pbx"
+READY_TIMEOUT_S = 30.0
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+_FOLDERS = (
+    "run",
+    "log/cdr-csv",
+    "lib/keys",
+    "sounds",
+    "spool/trunkline",
+    "spool/recordings",
+    "spool/digits",
+    "spool/voicemail",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Ports somebody insists on; None is a free one."""
+
+    sip: int | None = None
+    http: int | None = None
+    ami: int | None = None
+    rtp_start: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A PBX and the carrier behind its trunk."""
+
+    pbx: InstanceState
+    carrier: InstanceState
+
+
+def up(
+    name: str,
+    *,
+    role: Role = "pbx",
+    peer: InstanceState | None = None,
+    host: str = "127.0.0.1",
+    wanted: Ports = Ports(),  # noqa: B008 - frozen
+    asterisk: Asterisk | None = None,
+    root: Path = CACHE,
+    home: Path = HOME,
+    progress: Progress = quiet,
+) -> InstanceState:
+    """A running, answering instance of that name; brought up if it is not, with the ports and secrets it had before.
+
+    Raises:
+        LocalPbxError: no Asterisk, a wanted port is taken, or it does not answer in time.
+    """
+    if not _NAME.fullmatch(name):
+        raise LocalPbxError(
+            f"{name!r} can't be an instance's name: use lower-case letters, digits and hyphens, 41 at most."
+        )
+    asterisk = asterisk or get_asterisk(progress, root=root)
+    with _locked(home):
+        known = _read(name, home)
+        if known and is_running(known):
+            return known
+        state = _reserve(name, role, peer, host, wanted, asterisk, home, known)
+        _lay_out(state, asterisk, peer, home, progress)
+        progress(f"Starting {name}")
+        state = _start(state, home)
+    try:
+        _wait_until_ready(state, asterisk)
+    except LocalPbxError:
+        down(name, home=home)
+        raise
+    return state
+
+
+def up_pair(name: str, *, root: Path = CACHE, home: Path = HOME, progress: Progress = quiet) -> Pair:
+    """The PBX `<name>` and its carrier `<name>-carrier`, which takes calls from it and can place calls into it."""
+    asterisk = get_asterisk(progress, root=root)
+    pbx = up(name, role="pbx", asterisk=asterisk, home=home, progress=progress)
+    carrier = up(f"{name}-carrier", role="carrier", peer=pbx, asterisk=asterisk, home=home, progress=progress)
+    return Pair(pbx, carrier)
+
+
+def down(name: str, *, home: Path = HOME) -> None:
+    """Ends the instance and keeps its files, ports and secrets for the next `up`. No error when it is not running."""
+    state = _read(name, home)
+    if state:
+        process.end(state.pid, state.started_ticks, _config(state))
+
+
+def remove(name: str, *, home: Path = HOME) -> None:
+    """Ends the instance and deletes all it had, recordings included. No error when there is none."""
+    down(name, home=home)
+    state = _read(name, home)
+    if state:
+        shutil.rmtree(state.here, ignore_errors=True)
+        (home / f"{name}.json").unlink(missing_ok=True)
+
+
+def remove_pair(name: str, *, home: Path = HOME) -> None:
+    """`remove` for both of `up_pair`."""
+    remove(f"{name}-carrier", home=home)
+    remove(name, home=home)
+
+
+def status(name: str, *, home: Path = HOME) -> InstanceState | None:
+    """What is known of an instance; None when there is none. `is_running` tells whether it lives."""
+    return _read(name, home)
+
+
+def instances(*, home: Path = HOME) -> list[InstanceState]:
+    """Every instance of this machine, by name."""
+    found = (_read(path.stem, home) for path in sorted(home.glob("*.json")))
+    return [state for state in found if state]
+
+
+def is_running(state: InstanceState) -> bool:
+    """Whether the instance's own process is alive."""
+    return process.is_alive(state.pid, state.started_ticks, _config(state))
+
+
+def command_line(state: InstanceState, command: str, *, timeout_s: float = 10.0) -> str:
+    """What Asterisk's own command line answers.
+
+    Raises:
+        LocalPbxError: the instance does not answer.
+    """
+    asterisk = Asterisk(state.root, state.asterisk, "", "", state.version)
+    call = as_root(asterisk, state.asterisk, "-C", _config(state), "-rx", command)
+    return run(call, timeout_s=timeout_s, failing=f"{state.name} does not answer")
+
+
+# --- bringing up ------------------------------------------------------------------------------------------------------
+
+
+def _reserve(
+    name: str,
+    role: Role,
+    peer: InstanceState | None,
+    host: str,
+    wanted: Ports,
+    asterisk: Asterisk,
+    home: Path,
+    known: InstanceState | None,
+) -> InstanceState:
+    others = [state for state in instances(home=home) if state.name != name]
+    taken = {port for state in others for port in (state.sip_port, state.http_port, state.ami_port)}
+    if known is None:
+        known = InstanceState(
+            name=name,
+            role=role,
+            pid=0,
+            started_ticks=0,
+            host=host,
+            sip_port=0,
+            http_port=0,
+            ami_port=0,
+            rtp_start=ports.rtp_start({state.rtp_start for state in others}),
+            rtp_end=0,
+            ari_username="trunkline",
+            ari_password=secrets.token_urlsafe(24),
+            ami_username="trunkline",
+            ami_secret=secrets.token_urlsafe(24),
+            root=asterisk.root,
+            folder=f"{home}/{name}",
+            asterisk=asterisk.program,
+            version=asterisk.version,
+        )
+    rtp_start = wanted.rtp_start or known.rtp_start
+    user, group = _account()
+    return replace(
+        known,
+        role=role,
+        host=host,
+        sip_port=_port(host, wanted.sip, known.sip_port, ports.SIP_PORTS, taken, "SIP"),
+        http_port=_port(host, wanted.http, known.http_port, ports.HTTP_PORTS, taken, "HTTP"),
+        ami_port=_port(host, wanted.ami, known.ami_port, ports.AMI_PORTS, taken, "AMI"),
+        rtp_start=rtp_start,
+        rtp_end=rtp_start + ports.RTP_PORTS_EACH - 1,
+        root=asterisk.root,
+        asterisk=asterisk.program,
+        version=asterisk.version,
+        user=user,
+        group=group,
+        peer=peer.name if peer else None,
+    )
+
+
+def _port(host: str, wanted: int | None, before: int, candidates: range, taken: set[int], what: str) -> int:
+    udp = what == "SIP"
+    if wanted:
+        if not ports.is_free(host, wanted, udp=udp):
+            raise LocalPbxError(
+                f"Port {wanted} for {what} is in use on {host}; end what listens there or choose another one."
+            )
+        return wanted
+    if before and before not in taken and ports.is_free(host, before, udp=udp):
+        return before
+    try:
+        return ports.free_port(host, candidates, taken, udp=udp)
+    except OSError as error:
+        raise LocalPbxError(f"No port for {what}: {error}") from None
+
+
+def _account() -> tuple[int, int]:
+    """The user that Asterisk runs as: one of its own when we are root, otherwise ourselves."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    try:
+        entry = pwd.getpwnam(USER)
+    except KeyError:
+        run(
+            [
+                "useradd",
+                "--system",
+                "--no-create-home",
+                "--home-dir",
+                "/nonexistent",
+                "--shell",
+                "/usr/sbin/nologin",
+                USER,
+            ],
+            timeout_s=30,
+            failing=f"The user {USER}, whom Asterisk runs as, could not be made",
+        )
+        entry = pwd.getpwnam(USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def _lay_out(
+    state: InstanceState, asterisk: Asterisk, peer: InstanceState | None, home: Path, progress: Progress
+) -> None:
+    state.here.mkdir(parents=True, exist_ok=True)
+    for folder in _FOLDERS:
+        (state.here / folder).mkdir(parents=True, exist_ok=True)
+    render(state, asterisk, peer)
+    if state.role == "carrier":
+        cache = home / "lines"
+        lines.make_lines(asterisk, cache, progress)
+        lines.lay_out(cache, state.here / "sounds")
+    else:
+        lines.make_hold_music(state.here / "sounds")
+    if state.root:
+        # Names of carriers are looked up as on this machine.
+        shutil.copyfile("/etc/resolv.conf", f"{state.root}/etc/resolv.conf")
+    if os.geteuid() == 0:
+        for path in (state.here, *state.here.rglob("*")):
+            os.chown(path, state.user, state.group, follow_symlinks=False)
+    state.here.chmod(0o750)
+
+
+def _start(state: InstanceState, home: Path) -> InstanceState:
+    program = [state.asterisk, "-C", _config(state), "-f"]
+    if state.root:
+        command = ["chroot", f"--userspec={state.user}:{state.group}", "--groups=", state.root, *program]
+    elif os.geteuid() == 0:
+        command = ["setpriv", f"--reuid={state.user}", f"--regid={state.group}", "--clear-groups", *program]
+    else:
+        command = program
+    pid, ticks = process.start(
+        command,
+        console=state.here / "log" / "console",
+        pid_file=state.here / "run" / "asterisk.pid",
+        config=_config(state),
+        timeout_s=READY_TIMEOUT_S,
+    )
+    state = replace(state, pid=pid, started_ticks=ticks)
+    write_private(home / f"{state.name}.json", state.to_json())
+    return state
+
+
+def _wait_until_ready(state: InstanceState, asterisk: Asterisk) -> None:
+    call = as_root(asterisk, state.asterisk, "-C", _config(state), "-rx", "core waitfullybooted")
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if not is_running(state):
+            break
+        try:
+            told = subprocess.run(
+                call, capture_output=True, text=True, timeout=READY_TIMEOUT_S, check=False
+            ).stdout
+        except subprocess.TimeoutExpired:
+            break
+        if "fully booted" in told and (state.role == "carrier" or _ari_answers(state)):
+            return
+        time.sleep(0.05)
+    told = state.log_path.read_text(errors="replace") if state.log_path.exists() else ""
+    last = "\n".join(line for line in told.splitlines() if "ERROR" in line)[-1500:]
+    raise LocalPbxError(
+        f"{state.name} did not become ready within {READY_TIMEOUT_S:.0f} s. Its log says:\n{last or '(nothing)'}"
+    )
+
+
+def _ari_answers(state: InstanceState) -> bool:
+    token = b64encode(f"{state.ari_username}:{state.ari_password}".encode()).decode()
+    request = urllib.request.Request(
+        f"{state.ari_url}/ari/asterisk/ping", headers={"Authorization": f"Basic {token}"}
+    )  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - our own address
+            return int(answer.status) == 200
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _config(state: InstanceState) -> str:
+    return f"{state.folder}/etc/asterisk.conf"
+
+
+def _read(name: str, home: Path) -> InstanceState | None:
+    try:
+        return InstanceState.from_json((home / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One `up` at a time, so that no port is promised twice."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
