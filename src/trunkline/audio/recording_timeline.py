@@ -20,6 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from trunkline.audio.formats import AudioFormat
+from trunkline.audio.g711 import decoder
+
 Samples = NDArray[np.int16]
 
 TOLERANCE_S: Final = 0.06
@@ -29,19 +32,24 @@ HORIZON_S: Final = 1.0
 
 @dataclass(slots=True)
 class _Run:
-    """Sounds without a gap between them. `start` and `end` are samples since the start of the recording."""
+    """Sounds without a gap between them, as they came: decoding waits until a whole second can be done at once.
+
+    `start` and `end` are samples since the start of the recording.
+    """
 
     start: int
     end: int
-    pieces: list[Samples] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list)
 
 
 class _Track:
     """One channel."""
 
-    def __init__(self, rate_hz: int) -> None:
-        self._tolerance = round(TOLERANCE_S * rate_hz)
-        self._slack = round(SLACK_S * rate_hz)
+    def __init__(self, audio: AudioFormat) -> None:
+        self._width = audio.bytes_per_sample
+        self._decode = decoder(audio)
+        self._tolerance = round(TOLERANCE_S * audio.rate_hz)
+        self._slack = round(SLACK_S * audio.rate_hz)
         self._runs: deque[_Run] = deque()
         self._taken = 0  # samples that were yielded
 
@@ -50,8 +58,8 @@ class _Track:
         """Where its last sound ends."""
         return max(self._taken, self._runs[-1].end if self._runs else 0)
 
-    def place(self, wanted: int, samples: Samples) -> None:
-        """Puts samples where they belong; `wanted` may be negative or long past."""
+    def place(self, wanted: int, frames: bytes) -> None:
+        """Puts a stretch where it belongs; `wanted` may be long past."""
         if not self._runs or self._runs[-1].end < self._taken or wanted - self.end > self._tolerance:
             start = max(wanted, self.end)
             self._runs.append(_Run(start, start))
@@ -60,23 +68,25 @@ class _Track:
         if ahead > self._tolerance:
             ahead -= self._move_back(run, ahead)
         if ahead > self._slack:
-            samples = samples[ahead:]
-        if len(samples):
-            run.pieces.append(samples)
-            run.end += len(samples)
+            frames = frames[ahead * self._width :]
+        if frames:
+            run.pieces.append(frames)
+            run.end += len(frames) // self._width
 
     def take(self, upto: int) -> Samples:
         """Everything before `upto`, silence in the gaps."""
         taken = np.zeros(max(0, upto - self._taken), np.int16)
         while self._runs and self._runs[0].start < upto:
             run = self._runs.popleft()
-            sound = np.concatenate([*run.pieces, np.zeros(0, np.int16)])
+            sound = b"".join(run.pieces)
             cut = min(run.end, upto) - run.start
-            taken[run.start - self._taken : run.start - self._taken + cut] = sound[:cut]
+            taken[run.start - self._taken : run.start - self._taken + cut] = self._decode(
+                sound[: cut * self._width]
+            )
             if run.end > upto or not self._runs:
                 # What is not due yet stays; so does the end of a run, for what follows it.
                 self._runs.appendleft(
-                    _Run(run.start + cut, run.end, [sound[cut:]] if cut < len(sound) else [])
+                    _Run(run.start + cut, run.end, [sound[cut * self._width :]] if run.end > upto else [])
                 )
                 break
         self._taken = max(self._taken, upto)
@@ -95,15 +105,16 @@ class RecordingTimeline:
     """Places the sounds of both parties and yields interleaved stereo.
 
     Args:
-        rate_hz: of all samples, both channels.
+        audio: the format of both parties' frames.
         start_s: the monotonic time of the recording's first sample; sound before it is cut.
     """
 
-    def __init__(self, rate_hz: int, start_s: float) -> None:
-        self.rate_hz = rate_hz
+    def __init__(self, audio: AudioFormat, start_s: float) -> None:
+        self.rate_hz = audio.rate_hz
         self.start_s = start_s
-        self._caller = _Track(rate_hz)
-        self._assistant = _Track(rate_hz)
+        self._width = audio.bytes_per_sample
+        self._caller = _Track(audio)
+        self._assistant = _Track(audio)
         self._taken = 0
 
     @property
@@ -111,13 +122,13 @@ class RecordingTimeline:
         """How much was yielded, in seconds."""
         return self._taken / self.rate_hz
 
-    def place_caller(self, samples: Samples, at_s: float) -> None:
+    def place_caller(self, frames: bytes, at_s: float) -> None:
         """The caller's sound that began at `at_s`."""
-        self._place(self._caller, samples, at_s)
+        self._place(self._caller, frames, at_s)
 
-    def place_assistant(self, samples: Samples, at_s: float) -> None:
+    def place_assistant(self, frames: bytes, at_s: float) -> None:
         """The assistant's sound that began to be heard at `at_s`."""
-        self._place(self._assistant, samples, at_s)
+        self._place(self._assistant, frames, at_s)
 
     def take(self, now_s: float) -> Samples:
         """What is settled at `now_s`: all that lies `HORIZON_S` back. Shape (samples, 2), maybe empty."""
@@ -130,12 +141,12 @@ class RecordingTimeline:
             end = max(end, round((end_s - self.start_s) * self.rate_hz))
         return self._take(min(end, self._taken + round(most_s * self.rate_hz)))
 
-    def _place(self, track: _Track, samples: Samples, at_s: float) -> None:
+    def _place(self, track: _Track, frames: bytes, at_s: float) -> None:
         wanted = round((at_s - self.start_s) * self.rate_hz)
         if wanted < 0:
-            samples, wanted = samples[-wanted:], 0
-        if len(samples):
-            track.place(wanted, samples)
+            frames, wanted = frames[-wanted * self._width :], 0
+        if frames:
+            track.place(wanted, frames)
 
     def _take(self, upto: int) -> Samples:
         if upto <= self._taken:

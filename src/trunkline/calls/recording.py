@@ -20,7 +20,6 @@ import structlog
 from numpy.typing import NDArray
 
 from trunkline.audio.formats import AudioFormat
-from trunkline.audio.g711 import decoder
 from trunkline.audio.recording_timeline import RecordingTimeline
 from trunkline.audio.resample import Resampler
 from trunkline.core.clock import Clock
@@ -51,8 +50,7 @@ class StereoRecorder:
         self.path = path
         self.start_s = start_s
         self._audio = audio
-        self._decode = decoder(audio)
-        self._timeline = RecordingTimeline(audio.rate_hz, start_s)
+        self._timeline = RecordingTimeline(audio, start_s)
         self._executor = executor
         self._next_write_s = start_s
         self._waiting: list[Samples] = []
@@ -63,12 +61,12 @@ class StereoRecorder:
     def on_caller(self, frames: bytes, at_s: float) -> None:
         """The caller's frames that arrived at `at_s`, which is when their sound ended."""
         began_s = at_s - self._audio.duration_ms(len(frames)) / 1000
-        self._timeline.place_caller(self._decode(frames), began_s)
+        self._timeline.place_caller(frames, began_s)
         self._write_if_due(at_s)
 
     def on_assistant(self, frames: bytes, at_s: float) -> None:
         """The assistant's frames that the caller began to hear at `at_s`."""
-        self._timeline.place_assistant(self._decode(frames), at_s)
+        self._timeline.place_assistant(frames, at_s)
         self._write_if_due(at_s)
 
     async def close(self, end_s: float | None = None) -> None:
