@@ -48,17 +48,25 @@ def check_destination(target: E164 | SipUri, policy: DialPolicy, param: str = "d
         _check_number(target, policy, param)
     elif sip_host(target) not in policy.sip_hosts:
         raise InvalidField(
-            param, f"{param} names a SIP host that this service may not dial; allow it in calls.allowed_sip_hosts.", code="destination_not_allowed"
+            param,
+            f"{param} names a SIP host that this service may not dial; allow it in calls.allowed_sip_hosts.",
+            code="destination_not_allowed",
         )
 
 
 def _check_number(number: str, policy: DialPolicy, param: str) -> None:
     if not number.startswith(tuple(policy.allowed_prefixes)):
-        raise InvalidField(param, f"{param} is in a country or range that is not allowed.", code="destination_not_allowed")
+        raise InvalidField(
+            param, f"{param} is in a country or range that is not allowed.", code="destination_not_allowed"
+        )
     if number.startswith(tuple(policy.blocked_prefixes)):
         raise InvalidField(param, f"{param} is in a range that is closed.", code="destination_not_allowed")
     if _is_premium_or_short(number):
-        raise InvalidField(param, f"{param} is a premium, shared-cost, emergency or service number, which are closed.", code="destination_not_allowed")
+        raise InvalidField(
+            param,
+            f"{param} is a premium, shared-cost, emergency or service number, which are closed.",
+            code="destination_not_allowed",
+        )
 
 
 def _is_premium_or_short(number: str) -> bool:
@@ -68,9 +76,11 @@ def _is_premium_or_short(number: str) -> bool:
         return False
     if phonenumbers.number_type(parsed) in _PREMIUM:
         return True
-    region = phonenumbers.region_code_for_country_code(parsed.country_code)
+    region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     national = phonenumbers.national_significant_number(parsed)
-    return phonenumbers.is_emergency_number(national, region) or phonenumbers.is_emergency_number("0" + national, region)
+    return phonenumbers.is_emergency_number(national, region) or phonenumbers.is_emergency_number(
+        "0" + national, region
+    )
 
 
 def sip_host(uri: str) -> str:

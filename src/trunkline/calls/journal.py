@@ -10,7 +10,9 @@ from trunkline.core.clock import Clock
 from trunkline.core.events import CallEvent, CallEventType
 from trunkline.core.ids import CallId, OrganizationId
 
-_KEPT_EVENTS = 2000  # protects memory from a call that talks for hours; a follower that is further behind starts there
+_KEPT_EVENTS = (
+    2000  # protects memory from a call that talks for hours; a follower that is further behind starts there
+)
 
 
 class CallJournal:
@@ -32,7 +34,14 @@ class CallJournal:
         """Adds an event; `ended` closes the journal, and what comes after it is refused."""
         if self._closed:
             raise RuntimeError(f"{self._call_id} told {type} after its end")
-        event = CallEvent(self._organization_id, self._call_id, self._dropped + len(self._events) + 1, self._clock.now(), type, data or {})
+        event = CallEvent(
+            self._organization_id,
+            self._call_id,
+            self._dropped + len(self._events) + 1,
+            self._clock.now(),
+            type,
+            data or {},
+        )
         self._events.append(event)
         if len(self._events) > _KEPT_EVENTS:
             self._forget_oldest()

@@ -56,11 +56,15 @@ class Lines:
         """
         if self.in_use >= self.limit:
             raise LimitReached(
-                f"All {self.limit} lines of this service are in use. Try again when a call has ended.", retry_after_s=5, code="concurrency_limit"
+                f"All {self.limit} lines of this service are in use. Try again when a call has ended.",
+                retry_after_s=5,
+                code="concurrency_limit",
             )
         if trunk_limit is not None and self._in_use[trunk_id] >= trunk_limit:
             raise LimitReached(
-                f"All {trunk_limit} channels of this trunk are in use. Try again when a call has ended.", retry_after_s=5, code="trunk_limit"
+                f"All {trunk_limit} channels of this trunk are in use. Try again when a call has ended.",
+                retry_after_s=5,
+                code="trunk_limit",
             )
         self._in_use[trunk_id] += 1
         return Slot(self, trunk_id)

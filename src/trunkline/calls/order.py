@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from trunkline.audio.formats import ALAW_8K, SLIN_16K, ULAW_8K, AudioFormat
-from trunkline.conversation.session import ConversationPlan
+from trunkline.conversation.plan import ConversationPlan
 from trunkline.core.ids import BridgeId, CallId, LegId, OrganizationId, TrunkId
 
 _WIDEBAND: Final = frozenset({"g722", "opus", "slin16", "siren7", "silk16"})
@@ -24,8 +24,10 @@ class CallOrder:
         transfer_trunk_id: where transfers leave.
         ring_timeout_s: unanswered after this long is `no_answer`.
         max_duration_s: from the answer; then the assistant is cut off with `max_duration`.
+        transfer_timeout_s: how long a transfer target may ring when the request does not say.
         audio: format of our media with the PBX.
         record: keep a stereo recording.
+        keep_content: keep the transcript; false where the assistant is told to keep nothing (`gdpr_mode`).
     """
 
     call_id: CallId
@@ -38,9 +40,11 @@ class CallOrder:
     transfer_trunk_id: TrunkId
     ring_timeout_s: int
     max_duration_s: int
+    transfer_timeout_s: int
     audio: AudioFormat
     plan: ConversationPlan
     record: bool = True
+    keep_content: bool = True
 
 
 def leg_audio(codecs: Sequence[str], *, wideband: bool) -> AudioFormat:

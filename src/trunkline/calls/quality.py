@@ -12,7 +12,9 @@ from trunkline.pbx.port import LegQuality
 
 _R0 = 93.2
 _BPL = 25.1
-_FIXED_DELAY_MS = 60.0  # packetisation, jitter buffer and the PBX, where only the network's round trip is measured
+_FIXED_DELAY_MS = (
+    60.0  # packetisation, jitter buffer and the PBX, where only the network's round trip is measured
+)
 
 
 def mean_opinion_score(loss_percent: float, one_way_delay_ms: float) -> float:

@@ -4,7 +4,7 @@ Rules of this file:
 1. Every change of a call's state is in `TABLE`; nothing else decides what comes next.
 2. It does no I/O and knows no time: what is to be done is returned as `Action`s, in order.
 3. `ENDED` is reached once, from every state, and has no way out. Happenings after it are dropped by the owner, not by the table.
-4. A happening that is not in the table for a state is an `IllegalHappening`: a defect, never a silent skip. What may
+4. A happening that is not in the table for a state is an `IllegalHappeningError`: a defect, never a silent skip. What may
    arrive late (a ring after the answer) is in the table with no action.
 
             ┌──────────► RINGING ◄─────┐
@@ -71,7 +71,7 @@ class Action(Enum):
     FINISH = auto()
 
 
-class IllegalHappening(InternalError):
+class IllegalHappeningError(InternalError):
     """A call was told something that can't happen in its state."""
 
     def __init__(self, state: State, happening: Happening) -> None:
@@ -91,14 +91,23 @@ TABLE: Final[dict[tuple[State, Happening], tuple[State, tuple[Action, ...]]]] = 
     (_S.RINGING, _H.PROGRESSED): (_S.EARLY_MEDIA, (_A.TELL_EARLY_MEDIA,)),
     (_S.EARLY_MEDIA, _H.PROGRESSED): (_S.EARLY_MEDIA, ()),
     **{(state, _H.ANSWERED): (_S.TALKING, (_A.START_TALK,)) for state in _BEFORE_ANSWER},
-    **{(state, _H.END_WANTED): (_S.ENDING, (_A.HANG_UP,)) for state in (*_BEFORE_ANSWER, _S.TALKING, _S.HANDED_OVER)},
+    **{
+        (state, _H.END_WANTED): (_S.ENDING, (_A.HANG_UP,))
+        for state in (*_BEFORE_ANSWER, _S.TALKING, _S.HANDED_OVER)
+    },
     (_S.TRANSFERRING, _H.END_WANTED): (_S.ENDING, (_A.CANCEL_TRANSFER, _A.HANG_UP)),
-    **{(state, _H.MEDIA_LOST): (state, (_A.RESTORE_MEDIA,)) for state in (*_BEFORE_ANSWER, _S.TALKING, _S.TRANSFERRING)},
+    **{
+        (state, _H.MEDIA_LOST): (state, (_A.RESTORE_MEDIA,))
+        for state in (*_BEFORE_ANSWER, _S.TALKING, _S.TRANSFERRING)
+    },
     (_S.HANDED_OVER, _H.MEDIA_LOST): (_S.HANDED_OVER, ()),
     (_S.TALKING, _H.TRANSFER_WANTED): (_S.TRANSFERRING, (_A.START_TRANSFER,)),
     (_S.TRANSFERRING, _H.TRANSFER_COMPLETED): (_S.HANDED_OVER, (_A.HAND_OVER,)),
     (_S.TRANSFERRING, _H.TRANSFER_FAILED): (_S.TALKING, (_A.RETURN_TO_TALK,)),
-    (_S.HANDED_OVER, _H.TARGET_ENDED): (_S.ENDING, (_A.HANG_UP,)),
+    # The target may hang up before the news of the completed transfer was read.
+    **{(state, _H.TARGET_ENDED): (_S.ENDING, (_A.HANG_UP,)) for state in (_S.TRANSFERRING, _S.HANDED_OVER)},
+    # A second wish while one is carried out: the model and a client may ask at the same time.
+    **{(state, _H.TRANSFER_WANTED): (state, ()) for state in (_S.TRANSFERRING, _S.HANDED_OVER)},
     # Late news of what was true a moment ago.
     **{(state, late): (state, ()) for state in (*_UP, _S.ENDING) for late in (_H.RANG, _H.PROGRESSED)},
     **{
@@ -113,7 +122,11 @@ TABLE: Final[dict[tuple[State, Happening], tuple[State, tuple[Action, ...]]]] = 
             _H.MEDIA_LOST,
         )
     },
-    **{(state, _H.LEG_ENDED): (_S.ENDED, (_A.FINISH,)) for state in State if state not in (_S.ENDED, _S.TRANSFERRING)},
+    **{
+        (state, _H.LEG_ENDED): (_S.ENDED, (_A.FINISH,))
+        for state in State
+        if state not in (_S.ENDED, _S.TRANSFERRING)
+    },
     (_S.TRANSFERRING, _H.LEG_ENDED): (_S.ENDED, (_A.CANCEL_TRANSFER, _A.FINISH)),
 }
 
@@ -122,9 +135,9 @@ def step(state: State, happening: Happening) -> tuple[State, tuple[Action, ...]]
     """The next state and what to do.
 
     Raises:
-        IllegalHappening: the pair is not in the table.
+        IllegalHappeningError: the pair is not in the table.
     """
     try:
         return TABLE[state, happening]
     except KeyError:
-        raise IllegalHappening(state, happening) from None
+        raise IllegalHappeningError(state, happening) from None

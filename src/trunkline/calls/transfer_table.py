@@ -54,7 +54,9 @@ class TransferAction(Enum):
 _S, _H, _A = TransferState, TransferHappening, TransferAction
 FINAL: Final = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
 
-TABLE: Final[dict[tuple[TransferState, TransferHappening], tuple[TransferState, tuple[TransferAction, ...]]]] = {
+TABLE: Final[
+    dict[tuple[TransferState, TransferHappening], tuple[TransferState, tuple[TransferAction, ...]]]
+] = {
     (_S.ANNOUNCING, _H.ANNOUNCED): (_S.DIALLING, (_A.DIAL_TARGET,)),
     (_S.ANNOUNCING, _H.CANCELLED): (_S.CANCELLED, (_A.RETURN,)),
     (_S.DIALLING, _H.TARGET_RANG): (_S.DIALLING, ()),
@@ -69,20 +71,22 @@ TABLE: Final[dict[tuple[TransferState, TransferHappening], tuple[TransferState, 
 }
 
 
-class IllegalTransferHappening(InternalError):
+class IllegalTransferHappeningError(InternalError):
     """A transfer was told something that can't happen in its state."""
 
     def __init__(self, state: TransferState, happening: TransferHappening) -> None:
         super().__init__(f"A transfer that is {state.value} can't be told {happening.name.lower()}.")
 
 
-def step(state: TransferState, happening: TransferHappening) -> tuple[TransferState, tuple[TransferAction, ...]]:
+def step(
+    state: TransferState, happening: TransferHappening
+) -> tuple[TransferState, tuple[TransferAction, ...]]:
     """The next state and what to do.
 
     Raises:
-        IllegalTransferHappening: the pair is not in the table.
+        IllegalTransferHappeningError: the pair is not in the table.
     """
     try:
         return TABLE[state, happening]
     except KeyError:
-        raise IllegalTransferHappening(state, happening) from None
+        raise IllegalTransferHappeningError(state, happening) from None

@@ -1,0 +1,88 @@
+"""The audio between one call and its conversation: opened before the dial, restored when it is lost.
+
+A lost media channel takes only our own leg down; the caller is still in the bridge, so a new channel with a new leg id
+joins the same bridge and the talk goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from trunkline.audio.formats import AudioFormat
+from trunkline.conversation.session import Conversation
+from trunkline.core.errors import UpstreamError
+from trunkline.core.ids import BridgeId, LegId
+from trunkline.pbx.port import MediaChannel, Pbx
+
+_log = structlog.get_logger()
+_TRIES = 3
+_PAUSE_S = 0.2
+
+
+class MediaLink:
+    """The conversation's sink on the PBX's side. Audio goes straight through; only a loss is ours."""
+
+    def __init__(
+        self,
+        pbx: Pbx,
+        bridge_id: BridgeId,
+        audio: AudioFormat,
+        conversation: Conversation,
+        *,
+        new_leg_id: Callable[[], LegId],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._pbx = pbx
+        self._bridge_id = bridge_id
+        self._audio = audio
+        self._conversation = conversation
+        self._new_leg_id = new_leg_id
+        self._tell_lost = on_lost
+        self._channel: MediaChannel | None = None
+        # The hot path: bound once, so that a frame costs one call.
+        self.on_audio = conversation.on_audio
+        self.on_mark = conversation.on_mark
+        self.on_flow = conversation.on_flow
+
+    def on_digit(self, digit: str) -> None:
+        """Left out: digits come as events of the caller's leg, with or without media."""
+
+    def on_lost(self, reason: str) -> None:
+        """The channel is gone though we did not close it."""
+        self._channel = None
+        self._conversation.on_lost(reason)
+        self._tell_lost(reason)
+
+    async def open(self) -> None:
+        """Opens a channel under a fresh leg id and hands it to the conversation.
+
+        Raises:
+            UpstreamError: the PBX refused or the socket could not be opened.
+        """
+        self._channel = await self._pbx.open_media(self._new_leg_id(), self._bridge_id, self._audio, self)
+        self._conversation.attach(self._channel)
+
+    async def restore(self) -> bool:
+        """Opens a new channel after a loss; True when the talk can go on."""
+        for attempt in range(_TRIES):
+            try:
+                await self.open()
+            except UpstreamError as error:
+                _log.warning("media not restored", attempt=attempt + 1, error=error.message)
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return True
+        return False
+
+    async def close(self) -> None:
+        """Ends our leg. Idempotent, never raises."""
+        channel, self._channel = self._channel, None
+        if channel is None:
+            return
+        try:
+            await channel.close()
+        except UpstreamError as error:
+            _log.warning("media not closed", error=error.message)

@@ -1,0 +1,398 @@
+"""The calls of this process: placed, held while they live, swept, drained. The door that API, campaigns and tools use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from trunkline.calls.control import carry_out
+from trunkline.calls.dial_policy import check_destination
+from trunkline.calls.ending import as_record
+from trunkline.calls.journal import CallJournal
+from trunkline.calls.limits import Lines, Slot
+from trunkline.calls.live import Ended, LiveCall
+from trunkline.calls.order import CallOrder
+from trunkline.calls.outbound import Directory, EngineRoom, LegNamer, Prepared, policy, prepare
+from trunkline.calls.reconcile import Repairs, plan
+from trunkline.calls.recording import CallRecording
+from trunkline.calls.requests import CallsQuery, ControlCommand, OutboundRequest
+from trunkline.core.clock import Clock
+from trunkline.core.errors import CallerError, NotFound, NotNow, UpstreamError
+from trunkline.core.events import CallEvent
+from trunkline.core.ids import BridgeId, CallId, Choose, LegId, OrganizationId
+from trunkline.core.numbers import parse_transfer_target
+from trunkline.observe.metrics import Metrics
+from trunkline.pbx.port import Pbx
+from trunkline.settings import Settings
+from trunkline.store.rows import CallRow, IdempotencyRow
+from trunkline.store.store import Store
+
+_log = structlog.get_logger()
+_SWEEP_EVERY_S = 30.0
+_JOURNAL_KEPT_S = 60.0  # a follower that comes late still hears how the call ended
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCall:
+    """A call that is stored and with the PBX."""
+
+    call_id: CallId
+    room_name: str
+    warnings: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Held:
+    """A live call with what belongs to it here."""
+
+    call: LiveCall
+    row: CallRow
+    slot: Slot
+    namer: LegNamer
+    task: asyncio.Task[None] | None = None
+
+
+class CallService:
+    """Every call has one entry in `_held` from the moment it is stored to its terminal record."""
+
+    def __init__(
+        self,
+        *,
+        pbx: Pbx,
+        store: Store,
+        directory: Directory,
+        engines: EngineRoom,
+        settings: Settings,
+        clock: Clock,
+        choose: Choose,
+        metrics: Metrics,
+        disk: Executor,
+    ) -> None:
+        self._pbx = pbx
+        self._store = store
+        self._directory = directory
+        self._engines = engines
+        self._settings = settings
+        self._clock = clock
+        self._choose = choose
+        self._metrics = metrics
+        self._disk = disk
+        self._lines = Lines(settings.calls.max_concurrent)
+        self._held: dict[CallId, _Held] = {}
+        self._journals: dict[CallId, CallJournal] = {}
+        self._stray_bridges: frozenset[BridgeId] = frozenset()
+        self._draining = False
+        self._sweeper: asyncio.Task[None] | None = None
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Puts right what an earlier life left behind, then sweeps every 30 s."""
+        await self.reconcile()
+        self._sweeper = asyncio.create_task(self._sweep(), name="call-sweeper")
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuses new calls, lets running ones finish for `grace_s`, then ends them. Returns when none is left."""
+        self._draining = True
+        tasks = [held.task for held in self._held.values() if held.task]
+        if tasks and grace_s > 0:
+            _log.info("waiting for calls to end", calls=len(tasks), grace_s=grace_s)
+            await asyncio.wait(tasks, timeout=grace_s)
+        for held in list(self._held.values()):
+            held.call.end("error", "The service was stopped.")
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def stop(self) -> None:
+        """Ends the sweeper. `drain` comes before."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+
+    def draining(self) -> bool:
+        """Whether new calls are refused because the service is stopping."""
+        return self._draining
+
+    @property
+    def live_count(self) -> int:
+        """Calls that have not ended."""
+        return len(self._held)
+
+    # --- what clients ask -------------------------------------------------------------------------------------------
+
+    async def place(
+        self,
+        organization_id: OrganizationId,
+        request: OutboundRequest,
+        idempotency: IdempotencyRow | None = None,
+    ) -> PlacedCall:
+        """Stores a call, hands it to the PBX and returns before it is answered.
+
+        Raises:
+            InvalidField, NotFound: the request can't be carried out; nothing was stored.
+            LimitReached: no line is free; nothing was stored.
+            NotNow: the service is stopping, or the PBX did not take the call, which is then recorded as failed.
+        """
+        if self._draining:
+            raise NotNow(
+                "This service is stopping and takes no new calls.", retry_after_s=10, code="draining"
+            )
+        prepared = await prepare(
+            organization_id,
+            request,
+            directory=self._directory,
+            engines=self._engines,
+            settings=self._settings,
+            clock=self._clock,
+            choose=self._choose,
+        )
+        slot = self._lines.reserve(prepared.trunk.id, prepared.trunk.max_channels)
+        try:
+            await self._store.calls.insert(prepared.row, idempotency)
+        except BaseException:
+            slot.release()
+            raise
+        held = self._hold(prepared, slot)
+        try:
+            await held.call.dialled()
+        except UpstreamError as error:
+            raise NotNow(
+                f"The PBX did not take the call: {error.message} It is recorded as {held.row.id}.",
+                code="pbx_unavailable",
+            ) from error
+        return PlacedCall(held.row.id, held.row.room_name or "", prepared.warnings)
+
+    async def control(
+        self, organization_id: OrganizationId, call_id: str, command: ControlCommand
+    ) -> Sequence[str]:
+        """Hands a command to a call in progress.
+
+        Raises:
+            NotFound: the organization has no such call.
+            CallerError: it is not in progress.
+        """
+        held = await self._live(organization_id, call_id)
+        await carry_out(command, held.call, self._pbx, policy(self._settings))
+        return held.row.warnings if self._is_realtime(held.row) else []
+
+    async def cancel(self, organization_id: OrganizationId, call_id: str) -> None:
+        """Ends a call, whether it rings or talks; no error when it is ending already.
+
+        Raises:
+            NotFound, CallerError: as `control`.
+        """
+        (await self._live(organization_id, call_id)).call.end("api_end_call")
+
+    async def get(self, organization_id: OrganizationId, call_id: str) -> CallRow:
+        """One call; a live one with what was said so far."""
+        return self._with_live(await self._store.calls.get(organization_id, call_id))
+
+    async def list(self, organization_id: OrganizationId, query: CallsQuery) -> tuple[Sequence[CallRow], int]:
+        """A page of calls, newest first, and how many there are."""
+        rows, total = await self._store.calls.list(
+            organization_id,
+            limit=query.limit,
+            offset=query.offset,
+            status=query.status,
+            start=query.start_date,
+            end=query.end_date,
+        )
+        return [self._with_live(row) for row in rows], total
+
+    def follow(self, call_id: CallId, after_seq: int = 0) -> AsyncIterator[CallEvent]:
+        """What a call told and tells, up to `ended`. Calls that ended over a minute ago tell nothing more.
+
+        Raises:
+            NotFound: nothing is kept of this call's events.
+        """
+        journal = self._journals.get(call_id)
+        if journal is None:
+            raise NotFound("This call's events are no longer kept; its record has the whole story.")
+        return journal.follow(after_seq)
+
+    # --- one call ---------------------------------------------------------------------------------------------------
+
+    def _hold(self, prepared: Prepared, slot: Slot) -> _Held:
+        order = prepared.order
+        journal = CallJournal(order.organization_id, order.call_id, self._clock)
+        namer = LegNamer(order, self._choose)
+        call = LiveCall(
+            order,
+            pbx=self._pbx,
+            engines=prepared.engines,
+            recording=self._recording(order),
+            journal=journal,
+            clock=self._clock,
+            new_leg_id=namer,
+            may_dial=lambda target: check_destination(parse_transfer_target(target), policy(self._settings)),
+            on_answered=lambda at: self._note_answer(order.call_id, at),
+            on_line_free=slot.release,
+        )
+        held = self._held[order.call_id] = _Held(call, prepared.row, slot, namer)
+        self._journals[order.call_id] = journal
+        self._metrics.call_started()
+        held.task = asyncio.create_task(self._run(held), name=f"call {order.call_id}")
+        return held
+
+    def _recording(self, order: CallOrder) -> CallRecording | None:
+        if not order.record:
+            return None
+        path = self._settings.recordings.folder / f"{order.call_id}.wav"
+        return CallRecording(path, order.audio, executor=self._disk, clock=self._clock)
+
+    async def _run(self, held: _Held) -> None:
+        with structlog.contextvars.bound_contextvars(call_id=held.row.id):
+            try:
+                ended = await held.call.run()
+                await self._record_end(held, ended)
+            finally:
+                held.slot.release()
+                self._held.pop(held.row.id, None)
+                asyncio.get_running_loop().call_later(_JOURNAL_KEPT_S, self._journals.pop, held.row.id, None)
+
+    async def _note_answer(self, call_id: CallId, at: datetime) -> None:
+        await self._store.calls.update(call_id, status="in-progress", started_at=at)
+
+    async def _record_end(self, held: _Held, ended: Ended) -> None:
+        verdict = ended.verdict
+        keep = held.call.order.keep_content
+        await self._store.calls.end(
+            held.row.id,
+            status=verdict.status,
+            end_reason=verdict.end_reason,
+            error=verdict.error,
+            hangup=as_record(ended.hangup),
+            started_at=ended.answered_at,
+            ended_at=ended.ended_at,
+            duration_seconds=ended.duration_seconds,
+            messages=ended.messages if keep else [],
+            latency=ended.latency,
+            media=ended.media,
+            transfer=ended.transfer,
+            **({} if ended.recorded else {"recording_path": None}),
+        )
+        self._metrics.call_ended(verdict.end_reason)
+        for turn in ended.latency:
+            self._metrics.turn_heard(turn)
+        _log.info(
+            "call ended",
+            status=verdict.status,
+            end_reason=verdict.end_reason,
+            cause=ended.hangup.cause,
+            seconds=ended.duration_seconds,
+        )
+        held.call.journal.tell(
+            "ended",
+            {
+                "status": verdict.status,
+                "end_reason": verdict.end_reason,
+                "error": verdict.error,
+                "hangup": as_record(ended.hangup),
+            },
+        )
+
+    async def _live(self, organization_id: OrganizationId, call_id: str) -> _Held:
+        held = self._held.get(CallId(call_id))
+        if held is not None and held.row.organization_id == organization_id:
+            return held
+        await self._store.calls.get(organization_id, call_id)
+        raise CallerError(
+            "The call is not in progress any more.", title="Call is not in progress", code="not_in_progress"
+        )
+
+    def _with_live(self, row: CallRow) -> CallRow:
+        held = self._held.get(row.id)
+        if held is None or not held.call.order.keep_content:
+            return row
+        conversation = held.call.conversation
+        return replace(
+            row,
+            messages=conversation.transcript(),
+            latency=conversation.latencies(),
+            transfer=held.call.transfer_record,
+        )
+
+    @staticmethod
+    def _is_realtime(row: CallRow) -> bool:
+        return str((row.assistant.get("llm_config") or {}).get("provider", "")).endswith("_realtime")
+
+    # --- keeping store and PBX in agreement -------------------------------------------------------------------------
+
+    async def reconcile(self) -> Repairs:
+        """Compares the PBX with the store and puts right what differs; says what it did."""
+        try:
+            snapshot = await self._pbx.snapshot()
+        except UpstreamError as error:
+            _log.warning("no snapshot of the PBX", error=error.message)
+            return Repairs()
+        owned_bridges = {held.call.order.bridge_id for held in self._held.values()}
+        repairs = plan(
+            snapshot,
+            await self._store.calls.live(self._settings.pbx.node),
+            self._held.keys(),
+            owned_legs={leg for held in self._held.values() for leg in held.namer.legs},
+            owned_bridges=owned_bridges,
+            known_bridges=self._stray_bridges,
+            now=self._clock.now(),
+            orphan_after_s=self._settings.calls.orphan_after_s,
+        )
+        self._stray_bridges = frozenset(bridge for bridge in snapshot.bridges if bridge not in owned_bridges)
+        await self._repair(repairs)
+        return repairs
+
+    async def _repair(self, repairs: Repairs) -> None:
+        if repairs:
+            _log.warning(
+                "putting right what was left",
+                legs=len(repairs.hang_up),
+                bridges=len(repairs.close),
+                calls=len(repairs.end),
+            )
+        try:
+            for leg in repairs.hang_up:
+                await self._pbx.hang_up(leg)
+            for bridge in repairs.close:
+                await self._pbx.close_bridge(bridge)
+        except UpstreamError as error:
+            _log.warning("not all put right", error=error.message)
+        for call_id in repairs.end:
+            await self._end_abandoned(call_id)
+
+    async def _end_abandoned(self, call_id: CallId) -> None:
+        """A call of an earlier life of this process: its legs are hung up, its record says so."""
+        row = await self._store.calls.find(call_id)
+        if row is None or call_id in self._held:
+            return
+        for put_away in self._remains(row):
+            try:
+                await put_away
+            except UpstreamError as error:
+                _log.warning("not put away", error=error.message)
+        await self._store.calls.end(
+            call_id,
+            status="failed",
+            end_reason="error",
+            error="The service was restarted during the call.",
+            ended_at=self._clock.now(),
+            hangup={"q850": 0, "sip": None, "cause": "unknown"},
+            duration_seconds=(self._clock.now() - row.started_at).total_seconds() if row.started_at else 0,
+        )
+
+    def _remains(self, row: CallRow) -> Sequence[Any]:
+        legs = [self._pbx.hang_up(LegId(row.caller_leg_id))] if row.caller_leg_id else []
+        bridges = [self._pbx.close_bridge(BridgeId(row.bridge_id))] if row.bridge_id else []
+        return [*legs, *bridges]
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            try:
+                await self.reconcile()
+            except Exception:  # noqa: BLE001  # the edge of a task
+                _log.exception("sweep failed")
