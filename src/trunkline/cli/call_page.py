@@ -11,8 +11,16 @@ from rich.text import Text
 
 Json = Mapping[str, Any]
 
-STAGES: Final = ("end_of_turn", "final_text", "first_token", "first_audio", "first_frame_sent", "first_mark")
-"""The stages of a turn in the order in which they usually come; others follow as they are told."""
+STAGES: Final = (
+    "final_text",
+    "end_of_turn",
+    "request",
+    "first_token",
+    "first_audio",
+    "first_frame",
+    "first_mark",
+)
+"""The stages of a turn, as the record names them; a test holds this to the conversation's own list."""
 
 _BAR_WIDTH: Final = 32
 _SPEAKERS: Final = {
@@ -51,15 +59,9 @@ def transcript(messages: Iterable[Json]) -> Group:
 
 def stage_times(turn: Json) -> list[tuple[str, float]]:
     """The stages of a turn in milliseconds since the end of the caller's speech, earliest first."""
-    times = {
-        name.removesuffix("_ms"): float(value)
-        for name, value in turn.items()
-        if name.endswith("_ms") and isinstance(value, int | float)
-    }
-    for apart in ("barge_in_stop", "start", "end"):
-        times.pop(apart, None)
-    order = {name: place for place, name in enumerate(STAGES)}
-    return sorted(times.items(), key=lambda item: (item[1], order.get(item[0], len(order))))
+    times = [(stage, turn.get(f"{stage}_ms")) for stage in STAGES]
+    told = [(stage, float(time)) for stage, time in times if isinstance(time, int | float)]
+    return sorted(told, key=lambda item: item[1])
 
 
 def waterfall(turns: Sequence[Json]) -> Table:

@@ -35,7 +35,7 @@ _DIGITS: Final = (
 
 def words(text: str) -> list[str]:
     """Lower-case words; figures up to twelve are spelled out, so that `10` and `ten` are the same."""
-    plain = text.lower().replace("’", "'")
+    plain = text.lower().replace("\u2019", "'")
     plain = re.sub(r"\b(\d{1,2})(?::00)?\b", lambda match: _spelled(int(match[1])), plain)
     return re.findall(r"[a-z0-9]+", plain.replace("'", ""))
 

@@ -14,6 +14,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _TURN_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 _STOP_BUCKETS_S: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
+_NO_STAGE: Final = frozenset({"speech_end_ms", "barge_in_stop_ms"})
 _LAG_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _WAIT_BUCKETS_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -73,9 +74,9 @@ class Metrics:
         self._ended.labels(end_reason).inc()
 
     def turn_heard(self, latency: Mapping[str, Any]) -> None:
-        """One turn's record: every field that ends in `_ms` is a stage; what is missing or null is skipped."""
+        """One turn's record: every field that ends in `_ms` is a stage, but those of `_NO_STAGE`; nulls are skipped."""
         for field, value in latency.items():
-            if field.endswith("_ms") and isinstance(value, int | float) and value >= 0:
+            if field.endswith("_ms") and field not in _NO_STAGE and isinstance(value, int | float):
                 self._turns.labels(field.removesuffix("_ms")).observe(value / 1000)
 
     def barge_in_stopped(self, stop_ms: float) -> None:

@@ -27,11 +27,11 @@ def test_calls_are_counted_live_and_by_their_end() -> None:
 def test_each_stage_of_a_turn_is_a_series() -> None:
     """Every `_ms` field of a turn is observed in seconds; nulls and other fields are not."""
     metrics = Metrics()
-    metrics.turn_heard({"turn": 3, "first_audio_ms": 420, "final_text_ms": None, "interrupted": True})
+    metrics.turn_heard({"turn": 3, "speech_end_ms": 9000, "first_audio_ms": 420, "final_text_ms": None})
 
     assert sample(metrics, "trunkline_turn_stage_seconds_sum", stage="first_audio") == 0.42
     assert sample(metrics, "trunkline_turn_stage_seconds_count", stage="final_text") is None
-    assert sample(metrics, "trunkline_turn_stage_seconds_count", stage="turn") is None
+    assert sample(metrics, "trunkline_turn_stage_seconds_count", stage="speech_end") is None
 
 
 def test_two_services_in_one_process_do_not_share_counts() -> None:
