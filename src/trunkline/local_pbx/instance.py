@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pwd
 import re
-import secrets
 import shutil
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from trunkline.local_pbx import lines, ports, process
+from trunkline.local_pbx import lines, process
 from trunkline.local_pbx.errors import LocalPbxError, Progress, quiet
 from trunkline.local_pbx.install import CACHE, Asterisk, as_root, get_asterisk
 from trunkline.local_pbx.packages import run
 from trunkline.local_pbx.render import render
-from trunkline.local_pbx.state import InstanceState, Role, write_private
+from trunkline.local_pbx.reserve import Order, reserve
+from trunkline.local_pbx.state import InstanceState, write_private
 
 HOME = Path("/var/lib/trunkline/pbx")
-USER = "trunkline-pbx"
 READY_TIMEOUT_S = 30.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _FOLDERS = (
@@ -45,16 +43,6 @@ _FOLDERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Ports somebody insists on; None is a free one."""
-
-    sip: int | None = None
-    http: int | None = None
-    ami: int | None = None
-    rtp_start: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Pair:
     """A PBX and the carrier behind its trunk."""
 
@@ -63,39 +51,40 @@ class Pair:
 
 
 def up(
-    name: str,
+    order: Order | str,
     *,
-    role: Role = "pbx",
     peer: InstanceState | None = None,
-    host: str = "127.0.0.1",
-    wanted: Ports = Ports(),  # noqa: B008 - frozen
     asterisk: Asterisk | None = None,
     root: Path = CACHE,
     home: Path = HOME,
     progress: Progress = quiet,
 ) -> InstanceState:
-    """A running, answering instance of that name; brought up if it is not, with the ports and secrets it had before.
+    """A running, answering instance; brought up if it is not, with the ports and secrets it had before.
+
+    A name alone orders a PBX with any free ports. `peer` is the PBX that a carrier sends calls to.
 
     Raises:
         LocalPbxError: no Asterisk, a wanted port is taken, or it does not answer in time.
     """
-    if not _NAME.fullmatch(name):
+    order = Order(order) if isinstance(order, str) else order
+    if not _NAME.fullmatch(order.name):
         raise LocalPbxError(
-            f"{name!r} can't be an instance's name: use lower-case letters, digits and hyphens, 41 at most."
+            f"{order.name!r} can't be an instance's name: use lower-case letters, digits, hyphens; 41 at most."
         )
     asterisk = asterisk or get_asterisk(progress, root=root)
     with _locked(home):
-        known = _read(name, home)
-        if known and is_running(known):
-            return known
-        state = _reserve(name, role, peer, host, wanted, asterisk, home, known)
+        before = _read(order.name, home)
+        if before and is_running(before):
+            return before
+        others = [state for state in instances(home=home) if state.name != order.name]
+        state = reserve(order, asterisk, home, before=before, others=others)
         _lay_out(state, asterisk, peer, home, progress)
-        progress(f"Starting {name}")
+        progress(f"Starting {state.name}")
         state = _start(state, home)
     try:
         _wait_until_ready(state, asterisk)
     except LocalPbxError:
-        down(name, home=home)
+        down(state.name, home=home)
         raise
     return state
 
@@ -103,8 +92,14 @@ def up(
 def up_pair(name: str, *, root: Path = CACHE, home: Path = HOME, progress: Progress = quiet) -> Pair:
     """The PBX `<name>` and its carrier `<name>-carrier`, which takes calls from it and can place calls into it."""
     asterisk = get_asterisk(progress, root=root)
-    pbx = up(name, role="pbx", asterisk=asterisk, home=home, progress=progress)
-    carrier = up(f"{name}-carrier", role="carrier", peer=pbx, asterisk=asterisk, home=home, progress=progress)
+    pbx = up(name, asterisk=asterisk, home=home, progress=progress)
+    carrier = up(
+        Order(f"{name}-carrier", "carrier", pbx.name),
+        peer=pbx,
+        asterisk=asterisk,
+        home=home,
+        progress=progress,
+    )
     return Pair(pbx, carrier)
 
 
@@ -158,100 +153,6 @@ def command_line(state: InstanceState, command: str, *, timeout_s: float = 10.0)
 
 
 # --- bringing up ------------------------------------------------------------------------------------------------------
-
-
-def _reserve(
-    name: str,
-    role: Role,
-    peer: InstanceState | None,
-    host: str,
-    wanted: Ports,
-    asterisk: Asterisk,
-    home: Path,
-    known: InstanceState | None,
-) -> InstanceState:
-    others = [state for state in instances(home=home) if state.name != name]
-    taken = {port for state in others for port in (state.sip_port, state.http_port, state.ami_port)}
-    if known is None:
-        known = InstanceState(
-            name=name,
-            role=role,
-            pid=0,
-            started_ticks=0,
-            host=host,
-            sip_port=0,
-            http_port=0,
-            ami_port=0,
-            rtp_start=ports.rtp_start({state.rtp_start for state in others}),
-            rtp_end=0,
-            ari_username="trunkline",
-            ari_password=secrets.token_urlsafe(24),
-            ami_username="trunkline",
-            ami_secret=secrets.token_urlsafe(24),
-            root=asterisk.root,
-            folder=f"{home}/{name}",
-            asterisk=asterisk.program,
-            version=asterisk.version,
-        )
-    rtp_start = wanted.rtp_start or known.rtp_start
-    user, group = _account()
-    return replace(
-        known,
-        role=role,
-        host=host,
-        sip_port=_port(host, wanted.sip, known.sip_port, ports.SIP_PORTS, taken, "SIP"),
-        http_port=_port(host, wanted.http, known.http_port, ports.HTTP_PORTS, taken, "HTTP"),
-        ami_port=_port(host, wanted.ami, known.ami_port, ports.AMI_PORTS, taken, "AMI"),
-        rtp_start=rtp_start,
-        rtp_end=rtp_start + ports.RTP_PORTS_EACH - 1,
-        root=asterisk.root,
-        asterisk=asterisk.program,
-        version=asterisk.version,
-        user=user,
-        group=group,
-        peer=peer.name if peer else None,
-    )
-
-
-def _port(host: str, wanted: int | None, before: int, candidates: range, taken: set[int], what: str) -> int:
-    udp = what == "SIP"
-    if wanted:
-        if not ports.is_free(host, wanted, udp=udp):
-            raise LocalPbxError(
-                f"Port {wanted} for {what} is in use on {host}; end what listens there or choose another one."
-            )
-        return wanted
-    if before and before not in taken and ports.is_free(host, before, udp=udp):
-        return before
-    try:
-        return ports.free_port(host, candidates, taken, udp=udp)
-    except OSError as error:
-        raise LocalPbxError(f"No port for {what}: {error}") from None
-
-
-def _account() -> tuple[int, int]:
-    """The user that Asterisk runs as: one of its own when we are root, otherwise ourselves."""
-    if os.geteuid() != 0:
-        return os.geteuid(), os.getegid()
-    try:
-        entry = pwd.getpwnam(USER)
-    except KeyError:
-        run(
-            [
-                "useradd",
-                "--system",
-                "--no-create-home",
-                "--home-dir",
-                "/nonexistent",
-                "--shell",
-                "/usr/sbin/nologin",
-                USER,
-            ],
-            timeout_s=30,
-            failing=f"The user {USER}, whom Asterisk runs as, could not be made",
-        )
-        entry = pwd.getpwnam(USER)
-    return entry.pw_uid, entry.pw_gid
 
 
 def _lay_out(
@@ -320,14 +221,14 @@ def _wait_until_ready(state: InstanceState, asterisk: Asterisk) -> None:
 
 def _ari_answers(state: InstanceState) -> bool:
     token = b64encode(f"{state.ari_username}:{state.ari_password}".encode()).decode()
-    request = urllib.request.Request(
-        f"{state.ari_url}/ari/asterisk/ping", headers={"Authorization": f"Basic {token}"}
-    )  # noqa: S310
+    connection = HTTPConnection(state.host, state.http_port, timeout=2)
     try:
-        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310 - our own address
-            return int(answer.status) == 200
-    except (OSError, urllib.error.URLError):
+        connection.request("GET", "/ari/asterisk/ping", headers={"Authorization": f"Basic {token}"})
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _config(state: InstanceState) -> str:

@@ -11,7 +11,7 @@ AMI_PORTS = range(16038, 16938)
 RTP_PORTS_EACH = 2000
 """Two ports a leg: a thousand legs."""
 # Below the ports that the kernel gives to clients first, then among them: Asterisk skips a port that is taken.
-_RTP_STARTS = (*range(20000, 32000, RTP_PORTS_EACH), *range(34000, 64000, RTP_PORTS_EACH))
+_RTP_STARTS: tuple[int, ...] = (*range(20000, 32000, RTP_PORTS_EACH), *range(34000, 64000, RTP_PORTS_EACH))
 
 
 def is_free(host: str, port: int, *, udp: bool = False) -> bool:
