@@ -34,6 +34,9 @@ class Database(_Section):
     """Where records are kept."""
 
     url: str = Field("sqlite:///var/trunkline.sqlite3", description="SQLAlchemy URL; SQLite by default.")
+    vault_key: SecretStr | None = Field(
+        None, description="Base64 of 32 bytes that encrypt stored passwords; default is a key file beside the database, made on first use."
+    )
 
 
 class PbxSection(_Section):

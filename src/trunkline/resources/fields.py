@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from ipaddress import ip_network
+from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from trunkline.core.numbers import E164_PATTERN, SIP_URI_PATTERN
+
+_LEAST_IPV6_PREFIX: Final = 16
 
 
 class Document(BaseModel):
@@ -96,7 +99,8 @@ Host = Annotated[
     AfterValidator(_check(_HOST, "must be a host name or an IP address")),
     WithJsonSchema({"type": "string", "pattern": f"^{_HOST}$"}),
 ]
-_ADDRESS = f"{_HOST}(:[0-9]{{1,5}})?"
+_PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+_ADDRESS = f"{_HOST}(:{_PORT})?"
 Address = Annotated[
     str,
     AfterValidator(
@@ -104,7 +108,7 @@ Address = Annotated[
     ),
     WithJsonSchema({"type": "string", "pattern": f"^{_ADDRESS}$", "examples": ["sip.example.com:5060"]}),
 ]
-_URL = rf"https?://{_HOST}(:[0-9]{{1,5}})?([/?#][!-~]{{0,2000}})?"
+_URL = rf"https?://{_HOST}(:{_PORT})?([/?#][!-~]{{0,2000}})?"
 Url = Annotated[
     str,
     AfterValidator(_check(_URL, "must be an http or https address")),
@@ -125,4 +129,45 @@ Digits = Annotated[
     str,
     AfterValidator(_check(r"[0-9A-D*#]{1,64}", "must be 1 to 64 keys of 0-9 * # A-D")),
     WithJsonSchema({"type": "string", "pattern": "^[0-9A-D*#]{1,64}$", "examples": ["1234#"]}),
+]
+
+_IPV4_NETWORK = (
+    r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}/([89]|[12][0-9]|3[0-2])"
+)
+
+
+def _check_source(value: str) -> str:
+    """A host or a network. A network that is most of the Internet would let anyone call in as this carrier."""
+    if re.fullmatch(f"({_HOST})|({_IPV4_NETWORK})", value):
+        return value
+    try:
+        if ip_network(value, strict=False).prefixlen >= _LEAST_IPV6_PREFIX and ":" in value:
+            return value
+    except ValueError:
+        pass
+    raise PydanticCustomError(
+        "form", "must be a host, an IP address or a network such as 192.0.2.0/24, not wider than /8"
+    )
+
+
+Source = Annotated[
+    str,
+    AfterValidator(_check_source),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^(({_HOST})|({_IPV4_NETWORK}))$", "examples": ["192.0.2.0/24"]}
+    ),
+]
+Credential = Annotated[
+    str,
+    AfterValidator(
+        _check(r"[^\x00-\x1f\x7f]{1,128}", "must be 1 to 128 characters without control characters")
+    ),
+    WithJsonSchema({"type": "string", "pattern": r"^[^\x00-\x1f\x7f]{1,128}$"}),
+]
+DialPrefix = Annotated[
+    str,
+    AfterValidator(
+        _check(r"\+?[0-9*#]{0,16}", "must be up to 16 keys of 0-9 * #, with a + in front where it belongs")
+    ),
+    WithJsonSchema({"type": "string", "pattern": r"^\+?[0-9*#]{0,16}$"}),
 ]

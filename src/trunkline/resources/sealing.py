@@ -93,14 +93,20 @@ def opened(config: Any, unseal: Callable[[str], str]) -> Any:
 
 
 def unmasked(new: Any, saved: Any) -> Any:
-    """Puts saved secrets back where a client returned the mask it was shown; list items are paired by name, else by place."""
-    if isinstance(new, dict) and isinstance(saved, dict):
+    """Puts saved secrets back where a client returned the mask it was shown; without a saved one the field is left out.
+
+    List items are paired by name, else by place.
+    """
+    if isinstance(new, dict):
+        known = saved if isinstance(saved, dict) else {}
         return {
-            key: saved[key] if item == MASK and key in saved else unmasked(item, saved.get(key))
+            key: known[key] if item == MASK else unmasked(item, known.get(key))
             for key, item in new.items()
+            if item != MASK or key in known
         }
-    if isinstance(new, list) and isinstance(saved, list):
-        return [unmasked(item, _counterpart(item, index, saved)) for index, item in enumerate(new)]
+    if isinstance(new, list):
+        known_items = saved if isinstance(saved, list) else []
+        return [unmasked(item, _counterpart(item, index, known_items)) for index, item in enumerate(new)]
     return new
 
 
