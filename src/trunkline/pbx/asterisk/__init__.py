@@ -1,1 +1,1 @@
-"""Asterisk 22 behind the PBX port: ARI for calls, AMI for recorders and registrations, a websocket for media."""
+"""Asterisk 22 behind the PBX port: ARI for calls, AMI for what ARI lacks, chan_websocket for audio."""
