@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from trunkline.api.errors import InvalidApiKey
+from trunkline.api.services import KeyStore
 from trunkline.core.clock import Clock
 from trunkline.store.rows import ApiKeyRow
 
@@ -17,18 +18,6 @@ _BELIEVED_FOR_S: Final = (
 _MOST_REMEMBERED: Final = 1000
 _TOUCH_EVERY: Final = timedelta(minutes=1)
 _LONGEST_KEY: Final = 256
-
-
-class KeyStore(Protocol):
-    """Where keys are kept."""
-
-    async def find_by_sha256(self, sha256: str) -> ApiKeyRow | None:
-        """The key with this hash, revoked or not."""
-        ...
-
-    async def touch(self, key_id: str) -> None:
-        """Notes that the key was used now."""
-        ...
 
 
 def bearer_token(authorization: str | None) -> str | None:

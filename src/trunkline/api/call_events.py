@@ -103,7 +103,8 @@ def _stoppable(request: web.Request) -> Any:
 
 async def stop_streams(app: web.Application) -> None:
     """Ends every stream; their readers come back with `Last-Event-ID`."""
-    for task in tuple(app[STREAMS]):
+    streams = app[STREAMS]
+    for task in tuple(streams):
         task.cancel()
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from trunkline.api.answers import json_response
 from trunkline.api.errors import error_body, error_headers, http_error_body
 from trunkline.api.gate import Gate
 from trunkline.core.errors import InternalError, TrunklineError
@@ -28,12 +27,6 @@ _SECURITY: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A JSON answer in UTF-8."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return web.Response(text=text, status=status, headers=headers, content_type="application/json")
 
 
 def edge(gate: Gate) -> Middleware:

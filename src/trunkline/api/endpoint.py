@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from trunkline.api.edge import json_response
+from trunkline.api.answers import json_response
 from trunkline.api.gate import Gate
 from trunkline.api.idempotency import claim_of, once
 from trunkline.api.intake import parse_query, read_json

@@ -6,34 +6,19 @@ import hashlib
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from aiohttp import web
 
-from trunkline.api.edge import json_response
+from trunkline.api.answers import json_response
 from trunkline.api.errors import KeyReused, error_body
+from trunkline.api.services import IdempotencyStore
 from trunkline.core.clock import Clock
 from trunkline.core.errors import CallerError, Conflict, InternalError, InvalidField, TrunklineError
 from trunkline.core.ids import OrganizationId
 from trunkline.store.rows import IdempotencyRow
 
 _KEY: Final = re.compile(r"[!-~]{1,255}")
-
-
-class IdempotencyStore(Protocol):
-    """Where first answers are kept."""
-
-    async def claim(self, row: IdempotencyRow) -> IdempotencyRow | None:
-        """Takes the key for this request; where another took it before, that one's row."""
-        ...
-
-    async def finish(self, row: IdempotencyRow, *, status: int, body: str) -> None:
-        """Keeps the first answer."""
-        ...
-
-    async def release(self, row: IdempotencyRow) -> None:
-        """Forgets a claim whose request changed nothing."""
-        ...
 
 
 def claim_of(

@@ -57,6 +57,7 @@ def _add(
     app: web.Application, path: str, operation: Operation[Any, Any], services: ApiServices, gate: Gate
 ) -> None:
     handler = endpoint(operation, services, gate)
+    path = path.replace("/calls/{id}", "/calls/{id:(?!outbound$)[^/]+}")  # no call is called "outbound"
     app.router.add_route(operation.method, path, handler)
     if operation.method == "GET":
         app.router.add_route("HEAD", path, handler)

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from trunkline.api.auth import KeyStore
-from trunkline.api.idempotency import IdempotencyStore
 from trunkline.calls.requests import CallsQuery, ControlCommand, OutboundRequest
 from trunkline.core.clock import Clock
 from trunkline.core.events import CallEvent
@@ -15,7 +13,7 @@ from trunkline.core.ids import CallId, OrganizationId
 from trunkline.observe.metrics import Metrics
 from trunkline.pbx.port import PbxHealth
 from trunkline.settings import Settings
-from trunkline.store.rows import CallRow, IdempotencyRow
+from trunkline.store.rows import ApiKeyRow, CallRow, IdempotencyRow
 
 
 class Placed(Protocol):
@@ -69,6 +67,34 @@ class Calls(Protocol):
 
     def draining(self) -> bool:
         """Whether new calls are refused because the service is stopping."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Where keys are kept."""
+
+    async def find_by_sha256(self, sha256: str) -> ApiKeyRow | None:
+        """The key with this hash, revoked or not."""
+        ...
+
+    async def touch(self, key_id: str) -> None:
+        """Notes that the key was used now."""
+        ...
+
+
+class IdempotencyStore(Protocol):
+    """Where first answers are kept."""
+
+    async def claim(self, row: IdempotencyRow) -> IdempotencyRow | None:
+        """Takes the key for this request; where another took it before, that one's row."""
+        ...
+
+    async def finish(self, row: IdempotencyRow, *, status: int, body: str) -> None:
+        """Keeps the first answer."""
+        ...
+
+    async def release(self, row: IdempotencyRow) -> None:
+        """Forgets a claim whose request changed nothing."""
         ...
 
 
