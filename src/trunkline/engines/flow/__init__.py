@@ -1,0 +1,1 @@
+"""The language model without a key: a flow of states, intents and slots. `document` says how one is written."""
