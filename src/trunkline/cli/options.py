@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -23,6 +24,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 _T = TypeVar("_T")
 
+_PIPE_WIDTH = 200
+
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
@@ -41,9 +44,14 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+def console() -> Console:
+    """Stdout for people: as wide as the terminal, and wide enough for whole lines where there is none."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
 def show(page: RenderableType) -> None:
     """Prints for people, on stdout; plain text where stdout is not a terminal."""
-    Console(highlight=False, soft_wrap=True).print(page)
+    console().print(page)
 
 
 def print_json(document: object) -> None:

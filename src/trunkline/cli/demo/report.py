@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from trunkline.cli.call_page import ending, transcript_line, waterfall
 from trunkline.cli.demo.judge import Fact, turn_times
+from trunkline.cli.options import console
 
 Json = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ class Report:
     """Writes the demo for a person, and one JSON line for a program."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = console()
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:

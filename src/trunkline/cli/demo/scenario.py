@@ -26,7 +26,7 @@ ASSISTANT: Final[Json] = {
     "max_duration_seconds": 240,
     "stt_config": {"provider": "whisper", "model": "tiny.en", "language": "en"},
     "llm_config": {"provider": "flow", "model": "receptionist"},
-    "tts_config": {"provider": "hibari", "voice_id": "default"},
+    "tts_config": {"provider": "hibari", "voice_id": "heart"},
 }
 TURNS_WANTED: Final = 4
 
