@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from trunkline.pbx.hangup import Hangup
+from trunkline.pbx.hangup import Hangup, unanswered
 from trunkline.store.rows import CallStatus, EndReason
 
 _OUR_FAILURES: frozenset[EndReason] = frozenset({"error", "pbx_lost", "dial_failed"})

@@ -29,7 +29,7 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import CallerError, UpstreamError
 from trunkline.core.events import CallEventType
 from trunkline.core.ids import LegId
-from trunkline.pbx.hangup import Hangup
+from trunkline.pbx.hangup import PBX_LOST, Hangup
 from trunkline.pbx.port import (
     LegAnswered,
     LegDigit,
@@ -49,7 +49,6 @@ _PBX_SAFETY_S = 60  # the PBX's own limit lies this far behind ours, for the day
 _FIRST_QUALITY_S = 2.0
 _QUALITY_EVERY_S = 10.0
 _QUALITY_LIMIT_S = 0.5  # a hang-up must not wait for figures
-_LOST = Hangup(0, None, "pbx_lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class _Facts:
     answered_at: datetime | None = None
     answered_s: float | None = None
     wanted: Wanted | None = None
-    hangup: Hangup = _LOST
+    hangup: Hangup = PBX_LOST
     quality: LegQuality | None = None
 
 
@@ -356,7 +355,7 @@ class LiveCall:
         except UpstreamError as error:
             _log.warning("hang-up not confirmed", error=error.message)
         await asyncio.sleep(_HANG_UP_LIMIT_S)
-        self._post(Happening.LEG_ENDED, _LOST)
+        self._post(Happening.LEG_ENDED, PBX_LOST)
 
     async def _restore_media(self) -> None:
         if not await self._media.restore():

@@ -5,9 +5,8 @@ Everything that can be refused is refused here, before anything is stored or dia
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from trunkline.audio.formats import AudioFormat
 from trunkline.calls.dial_policy import DialPolicy, check_destination
@@ -21,52 +20,17 @@ from trunkline.core.ids import (
     Choose,
     LegId,
     OrganizationId,
-    TrunkId,
     new_leg_id,
     new_outbound_call_id,
     new_room_name,
 )
 from trunkline.core.numbers import E164
-from trunkline.resources.merge import ResolvedAssistant, resolve
+from trunkline.resources.assistants import AssistantService
+from trunkline.resources.merge import ResolvedAssistant
+from trunkline.resources.numbers import NumberService, OutboundLine
+from trunkline.resources.trunk import DEFAULTS as TRUNK_DEFAULTS
 from trunkline.settings import Settings
 from trunkline.store.rows import CallRow, NumberRow
-
-
-class Directory(Protocol):
-    """What an organization has, checked for a call."""
-
-    async def assistant_for_call(
-        self, organization_id: OrganizationId, assistant_id: str, param: str
-    ) -> Mapping[str, Any]:
-        """The saved document, secrets in clear.
-
-        Raises:
-            NotFound: there is none.
-            InvalidField: it is inactive; names `param`.
-        """
-        ...
-
-    async def number_for_call(self, organization_id: OrganizationId, number_id: str | None) -> NumberRow:
-        """The number that calls, or the least recently used one that can.
-
-        Raises:
-            NotFound: `number_id` names none.
-            InvalidField: it is inactive or without trunk, or none is available.
-        """
-        ...
-
-    async def trunk_for_call(self, organization_id: OrganizationId, trunk_id: TrunkId) -> TrunkForCall:
-        """What a call must know of its trunk."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class TrunkForCall:
-    """Attributes: codecs by Asterisk's names, best first; `max_channels` None is no limit of its own."""
-
-    id: TrunkId
-    codecs: Sequence[str]
-    max_channels: int | None
 
 
 class EngineRoom(Protocol):
@@ -96,7 +60,7 @@ class Prepared:
     order: CallOrder
     row: CallRow
     engines: ConversationEngines
-    trunk: TrunkForCall
+    max_channels: int | None
     warnings: tuple[str, ...]
 
 
@@ -104,7 +68,8 @@ async def prepare(
     organization_id: OrganizationId,
     request: OutboundRequest,
     *,
-    directory: Directory,
+    assistants: AssistantService,
+    numbers: NumberService,
     engines: EngineRoom,
     settings: Settings,
     clock: Clock,
@@ -116,24 +81,16 @@ async def prepare(
         InvalidField, NotFound: what is wrong with it.
     """
     check_destination(E164(request.destination), policy(settings))
-    choice = request.choice
-    saved = (
-        await directory.assistant_for_call(organization_id, choice.assistant_id, choice.id_param)
-        if choice.assistant_id
-        else None
-    )
-    assistant = resolve(choice, saved)
-    number = await directory.number_for_call(organization_id, request.number_id)
-    trunk_id = number.outbound_trunk_id or number.transfer_trunk_id
-    assert trunk_id is not None, "number_for_call() lets no number without a trunk through"
-    trunk = await directory.trunk_for_call(organization_id, trunk_id)
-    audio = leg_audio(trunk.codecs, wideband=settings.media.wideband)
+    assistant = await assistants.resolve(organization_id, request.choice)
+    line = await numbers.choose(organization_id, request.number_id)
+    trunk = {**TRUNK_DEFAULTS, **line.trunk.config}
+    audio = leg_audio(trunk["codecs"], wideband=settings.media.wideband)
+    chosen = engines.for_call(assistant, audio)
     order = _order(
         organization_id,
         request,
         assistant=assistant,
-        number=number,
-        trunk=trunk,
+        line=line,
         audio=audio,
         settings=settings,
         choose=choose,
@@ -141,10 +98,16 @@ async def prepare(
     return Prepared(
         order=order,
         row=_row(
-            order, request, assistant=assistant, number=number, settings=settings, clock=clock, choose=choose
+            order,
+            request,
+            assistant=assistant,
+            number=line.number,
+            settings=settings,
+            clock=clock,
+            choose=choose,
         ),
-        engines=engines.for_call(assistant, audio),
-        trunk=trunk,
+        engines=chosen,
+        max_channels=trunk["max_channels"],
         warnings=assistant.warnings,
     )
 
@@ -160,8 +123,7 @@ def _order(
     request: OutboundRequest,
     *,
     assistant: ResolvedAssistant,
-    number: NumberRow,
-    trunk: TrunkForCall,
+    line: OutboundLine,
     audio: AudioFormat,
     settings: Settings,
     choose: Choose,
@@ -174,9 +136,9 @@ def _order(
         leg_id=new_leg_id(call_id, "caller", choose),
         bridge_id=BridgeId(new_leg_id(call_id, "bridge", choose)),
         destination=request.destination,
-        caller_id=number.phone_number,
-        trunk_id=trunk.id,
-        transfer_trunk_id=number.transfer_trunk_id or trunk.id,
+        caller_id=line.number.phone_number,
+        trunk_id=line.trunk.id,
+        transfer_trunk_id=line.transfer_trunk.id,
         ring_timeout_s=request.ring_timeout_seconds or settings.calls.ring_timeout_s,
         max_duration_s=document.max_duration_seconds or settings.calls.max_duration_s,
         transfer_timeout_s=settings.calls.transfer_timeout_s,

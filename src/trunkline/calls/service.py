@@ -18,7 +18,7 @@ from trunkline.calls.journal import CallJournal
 from trunkline.calls.limits import Lines, Slot
 from trunkline.calls.live import Ended, LiveCall
 from trunkline.calls.order import CallOrder
-from trunkline.calls.outbound import Directory, EngineRoom, LegNamer, Prepared, policy, prepare
+from trunkline.calls.outbound import EngineRoom, LegNamer, Prepared, policy, prepare
 from trunkline.calls.reconcile import Repairs, plan
 from trunkline.calls.recording import CallRecording
 from trunkline.calls.requests import CallsQuery, ControlCommand, OutboundRequest
@@ -29,6 +29,8 @@ from trunkline.core.ids import BridgeId, CallId, Choose, LegId, OrganizationId
 from trunkline.core.numbers import parse_transfer_target
 from trunkline.observe.metrics import Metrics
 from trunkline.pbx.port import Pbx
+from trunkline.resources.assistants import AssistantService
+from trunkline.resources.numbers import NumberService
 from trunkline.settings import Settings
 from trunkline.store.rows import CallRow, IdempotencyRow
 from trunkline.store.store import Store
@@ -66,7 +68,8 @@ class CallService:
         *,
         pbx: Pbx,
         store: Store,
-        directory: Directory,
+        assistants: AssistantService,
+        numbers: NumberService,
         engines: EngineRoom,
         settings: Settings,
         clock: Clock,
@@ -76,7 +79,8 @@ class CallService:
     ) -> None:
         self._pbx = pbx
         self._store = store
-        self._directory = directory
+        self._assistants = assistants
+        self._numbers = numbers
         self._engines = engines
         self._settings = settings
         self._clock = clock
@@ -146,13 +150,14 @@ class CallService:
         prepared = await prepare(
             organization_id,
             request,
-            directory=self._directory,
+            assistants=self._assistants,
+            numbers=self._numbers,
             engines=self._engines,
             settings=self._settings,
             clock=self._clock,
             choose=self._choose,
         )
-        slot = self._lines.reserve(prepared.trunk.id, prepared.trunk.max_channels)
+        slot = self._lines.reserve(prepared.order.trunk_id, prepared.max_channels)
         try:
             await self._store.calls.insert(prepared.row, idempotency)
         except BaseException:
