@@ -100,7 +100,7 @@ class FreeEngineRoom:
     async def warm_up(self) -> None:
         """Nothing to load."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing to free."""
 
     def for_call(self, assistant: ResolvedAssistant, audio: AudioFormat) -> ConversationEngines:

@@ -82,7 +82,7 @@ class Service:
         settings.recordings.folder.mkdir(parents=True, exist_ok=True)
         disk = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
         resources.callback(disk.shutdown)
-        resources.callback(self._engines.close)
+        resources.push_async_callback(self._engines.close)
         if settings.engines.warm_up:
             await self._engines.warm_up()
         await self.pbx.start()

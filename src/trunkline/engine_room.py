@@ -21,7 +21,7 @@ from trunkline.engines.executor import ModelExecutor
 from trunkline.engines.flow.builtin import built_in_flow
 from trunkline.engines.flow.document import FlowDocument, parse_flow
 from trunkline.engines.flow.model import FlowModel
-from trunkline.engines.openai_chat import OpenAiChat
+from trunkline.engines.openai_chat import ChatServer
 from trunkline.engines.port import LanguageModel, SpeechToText, TextToSpeech, VoiceDetector
 from trunkline.resources.engine_config import LlmConfig, SttConfig, TtsConfig
 from trunkline.resources.merge import ResolvedAssistant
@@ -39,7 +39,7 @@ class Engines:
         self.executor = ModelExecutor(settings.engines.threads)
         self._whisper = Whisper(self.executor, settings.engines.whisper_model)
         self._voices: dict[str, TextToSpeech] = {}
-        self._chats: dict[tuple[str, str, str], LanguageModel] = {}
+        self._chats: dict[tuple[str, str, Secret | None], ChatServer] = {}
         self._phrases = PhraseCache()
         self._detector: Callable[[int], VoiceDetector] = WebRtcDetector
 
@@ -81,8 +81,10 @@ class Engines:
             phrases=self._phrases,
         )
 
-    def close(self) -> None:
-        """Ends the model threads."""
+    async def close(self) -> None:
+        """Closes connections and ends the model threads."""
+        for server in self._chats.values():
+            await server.close()
         self.executor.shutdown()
 
     def _ears(self, config: SttConfig) -> SpeechToText:
@@ -115,3 +117,48 @@ class Engines:
     def _flow(self, config: LlmConfig) -> FlowDocument:
         given = (config.model_extra or {}).get("flow")
         return parse_flow(given) if given is not None else built_in_flow(config.model)
+
+    def _chat(self, config: LlmConfig) -> LanguageModel:
+        """A hosted model. Our own key goes to its own provider only, never to an address that an assistant names."""
+        providers = self._settings.providers
+        home, key = {
+            "openai": (providers.openai_base_url, providers.openai_api_key),
+            "mistral": (providers.mistral_base_url, providers.mistral_api_key),
+        }[config.provider]
+        base_url = (config.base_url or home).rstrip("/")
+        own_key = (config.model_extra or {}).get("api_key")
+        secret = (
+            Secret(own_key)
+            if own_key
+            else Secret(key.get_secret_value())
+            if key and base_url == home.rstrip("/")
+            else None
+        )
+        self._check_reachable(base_url, home, secret, config.provider)
+        server = self._chats.setdefault(
+            (config.provider, base_url, secret), ChatServer(config.provider, base_url, secret)
+        )
+        return server.model(config.model)
+
+    def _check_reachable(self, base_url: str, home: str, secret: Secret | None, provider: str) -> None:
+        if base_url == home.rstrip("/"):
+            if secret is None:
+                raise InvalidField(
+                    "llm_config.provider",
+                    f"There is no key for {provider}: set providers.{provider}_api_key, or give llm_config.api_key.",
+                    code="provider_key_missing",
+                )
+        elif base_url not in {allowed.rstrip("/") for allowed in self._settings.providers.allowed_base_urls}:
+            raise InvalidField(
+                "llm_config.base_url",
+                "llm_config.base_url is not an address that this service may reach; its operator can add it to providers.allowed_base_urls.",
+                code="base_url_not_allowed",
+            )
+
+
+def _unavailable(block: str, provider: str, here: str) -> InvalidField:
+    return InvalidField(
+        f"{block}.provider",
+        f"{block}.provider {provider} {_NOT_HERE}; use {here}.",
+        code="provider_unavailable",
+    )

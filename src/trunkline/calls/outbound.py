@@ -48,8 +48,8 @@ class EngineRoom(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Frees models and threads."""
+    async def close(self) -> None:
+        """Frees connections, models and threads."""
         ...
 
 

@@ -124,6 +124,11 @@ class CallService:
         return self._draining
 
     @property
+    def lines_in_use(self) -> int:
+        """Lines that calls hold now."""
+        return self._lines.in_use
+
+    @property
     def live_count(self) -> int:
         """Calls that have not ended."""
         return len(self._held)
