@@ -25,12 +25,13 @@ STREAMS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("streams")
 async def follow_call(ask: Ask[None, None]) -> web.StreamResponse:
     """Streams the call's events from `Last-Event-ID` on, up to `ended`."""
     call = await ask.services.calls.get(ask.organization_id, ask.id)
+    events = ask.services.calls.follow(call.id, _last_seen(ask.http))
     response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(ask.http)
     if ask.http.method == "HEAD":
         return response
     with _stoppable(ask.http), contextlib.suppress(ConnectionError, TimeoutError):
-        await _write_events(response, ask.services.calls.follow(call.id), _last_seen(ask.http))
+        await _write_events(response, events)
     return response
 
 
@@ -52,13 +53,10 @@ def _last_seen(request: web.Request) -> int:
     return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 10 else 0
 
 
-async def _write_events(response: web.StreamResponse, events: AsyncIterator[CallEvent], seen: int) -> None:
+async def _write_events(response: web.StreamResponse, events: AsyncIterator[CallEvent]) -> None:
     await _write(response, b"retry: 1000\n\n")
     async for event in _with_heartbeats(events):
-        if event is None:
-            await _write(response, b": still here\n\n")
-        elif event.seq > seen:
-            await _write(response, as_sse(event))
+        await _write(response, b": still here\n\n" if event is None else as_sse(event))
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:

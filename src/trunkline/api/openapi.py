@@ -50,13 +50,15 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "`true` on a repeated first answer.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Location": {"description": "Where the new thing is.", "required": True, "schema": {"type": "string"}},
     "Deprecation": {
         "description": "The request used a deprecated name (RFC 9745).",
         "schema": {"type": "string"},
     },
 }
 _EVERYWHERE: Final = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-Id")
-_MORE: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_ON_POST: Final = ("Idempotent-Replayed", "Deprecation")
+_MORE: Final = {201: ("Location",), 401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 _WORDS: Final = {
     400: "A field is missing or wrong, or the body is not JSON.",
     401: "No valid API key.",
@@ -173,7 +175,7 @@ def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _success(operation: AnyOperation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
-    more = ("Idempotent-Replayed", "Deprecation") if operation.method == "POST" else ()
+    more = (*_MORE.get(operation.status, ()), *(_ON_POST if operation.method == "POST" else ()))
     response: dict[str, Any] = {"description": operation.summary, "headers": _headers(*_EVERYWHERE, *more)}
     schema = schemas[operation.answer, "serialization"] if operation.answer else {"type": "string"}
     response["content"] = {operation.content: {"schema": schema}}

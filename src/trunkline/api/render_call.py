@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from trunkline.core.clock import iso_utc
 from trunkline.store.rows import CallRow, CallStatus, Direction, EndReason
 
-_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"
+"""How every answer writes a moment: ISO 8601, UTC, milliseconds."""
 
 
 class Shape(BaseModel):
@@ -51,10 +52,10 @@ class Call(Shape):
     error: str | None = Field(description="A sentence; null unless the call failed.")
     end_reason: EndReason | None = Field(description="Why it ended; null while it lives.")
     hangup: HangupObject | None = Field(description="The PBX's own words on the end.")
-    created_at: str = Field(pattern=_TIME)
-    updated_at: str = Field(pattern=_TIME)
-    started_at: str | None = Field(description="When it was answered.", pattern=_TIME)
-    ended_at: str | None = Field(pattern=_TIME)
+    created_at: str = Field(pattern=TIME)
+    updated_at: str = Field(pattern=TIME)
+    started_at: str | None = Field(description="When it was answered.", pattern=TIME)
+    ended_at: str | None = Field(pattern=TIME)
     duration_seconds: float | None = Field(description="From the answer to the end.")
     summary: str | None
     analysis_result: dict[str, Any] | None

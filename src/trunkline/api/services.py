@@ -12,6 +12,9 @@ from trunkline.core.events import CallEvent
 from trunkline.core.ids import CallId, OrganizationId
 from trunkline.observe.metrics import Metrics
 from trunkline.pbx.port import PbxHealth
+from trunkline.resources.assistants import AssistantService
+from trunkline.resources.numbers import NumberService
+from trunkline.resources.trunks import TrunkService
 from trunkline.settings import Settings
 from trunkline.store.rows import ApiKeyRow, CallRow, IdempotencyRow
 
@@ -61,8 +64,12 @@ class Calls(Protocol):
         """A page of calls, newest first, and how many there are in all."""
         ...
 
-    def follow(self, call_id: CallId) -> AsyncIterator[CallEvent]:
-        """What the call told so far and then what it tells, up to `ended`."""
+    def follow(self, call_id: CallId, after_seq: int = 0) -> AsyncIterator[CallEvent]:
+        """What the call told after `after_seq` and then what it tells, up to `ended`.
+
+        Raises:
+            NotFound: nothing is kept of its events.
+        """
         ...
 
     def draining(self) -> bool:
@@ -126,3 +133,6 @@ class ApiServices:
     database: Database
     pbx: PbxStatus
     metrics: Metrics
+    assistants: AssistantService
+    numbers: NumberService
+    trunks: TrunkService

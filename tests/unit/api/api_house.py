@@ -7,16 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 from api_memory_calls import MemoryCalls
 
 from trunkline.api.services import ApiServices
 from trunkline.core.clock import SystemClock
-from trunkline.core.ids import OrganizationId
+from trunkline.core.ids import OrganizationId, TrunkId
 from trunkline.observe.metrics import Metrics
-from trunkline.pbx.port import PbxHealth
+from trunkline.pbx.port import PbxHealth, TrunkSpec, TrunkStatus
+from trunkline.resources.assistants import AssistantService
+from trunkline.resources.numbers import NumberService
+from trunkline.resources.trunks import TrunkService
 from trunkline.settings import Settings
 from trunkline.store.rows import ApiKeyRow, OrganizationRow
 from trunkline.store.store import Store
+from trunkline.store.vault import Vault
 
 KEY = "tl_key-of-organization-a"
 OTHER_KEY = "tl_key-of-organization-b"
@@ -41,6 +46,22 @@ class ScriptedPbx:
         return PbxHealth(self.connected, "22.10.1", None)
 
 
+class ScriptedDoor:
+    """A PBX that learns trunks."""
+
+    def __init__(self) -> None:
+        self.trunks: dict[TrunkId, TrunkSpec] = {}
+
+    async def put_trunk(self, trunk: TrunkSpec) -> None:
+        self.trunks[trunk.id] = trunk
+
+    async def remove_trunk(self, trunk_id: TrunkId) -> None:
+        self.trunks.pop(trunk_id, None)
+
+    async def trunk_status(self, trunk_id: TrunkId) -> TrunkStatus:
+        return TrunkStatus(reachable=trunk_id in self.trunks, rtt_ms=1.0)
+
+
 @dataclass
 class Answered:
     status: int
@@ -53,8 +74,14 @@ class House:
     """A running API and everything behind it that tests look at."""
 
     def __init__(
-        self, services: ApiServices, store: Store, port: int, session: aiohttp.ClientSession
+        self,
+        app: web.Application,
+        services: ApiServices,
+        store: Store,
+        port: int,
+        session: aiohttp.ClientSession,
     ) -> None:
+        self.app = app
         self.services = services
         self.store = store
         self.calls: MemoryCalls = services.calls  # type: ignore[assignment]
@@ -92,6 +119,7 @@ async def add_organization(store: Store, name: str, key: str) -> None:
 
 
 def make_services(settings: Settings, store: Store, clock: SystemClock) -> ApiServices:
+    vault = Vault(bytes(32))
     return ApiServices(
         settings=settings,
         clock=clock,
@@ -101,4 +129,7 @@ def make_services(settings: Settings, store: Store, clock: SystemClock) -> ApiSe
         database=store,
         pbx=ScriptedPbx(),
         metrics=Metrics(),
+        assistants=AssistantService(store, vault, clock),
+        numbers=NumberService(store, clock),
+        trunks=TrunkService(store, vault, ScriptedDoor(), clock),
     )

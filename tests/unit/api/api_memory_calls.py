@@ -44,6 +44,7 @@ class MemoryCalls:
         self.warnings: list[str] = []
         self.is_draining = False
         self.placed = 0
+        self.waiting = 0
 
     async def place(
         self,
@@ -51,6 +52,7 @@ class MemoryCalls:
         request: OutboundRequest,
         idempotency: IdempotencyRow | None = None,
     ) -> PlacedCall:
+        self.waiting += 1
         await self.gate.wait()
         if request.choice.assistant_id:
             await self._store.assistants.get(organization_id, request.choice.assistant_id)
@@ -95,10 +97,10 @@ class MemoryCalls:
             end=query.end_date,
         )
 
-    def follow(self, call_id: CallId) -> AsyncIterator[CallEvent]:
+    def follow(self, call_id: CallId, after_seq: int = 0) -> AsyncIterator[CallEvent]:
         if call_id not in self._journals:
             raise NotFound("There is no such call.")
-        return self._journals[call_id].follow()
+        return self._journals[call_id].follow(after_seq)
 
     def draining(self) -> bool:
         return self.is_draining

@@ -35,9 +35,10 @@ async def house(tmp_path: Path, limits: dict[str, int]) -> AsyncIterator[House]:
     await add_organization(store, "a", KEY)
     await add_organization(store, "b", OTHER_KEY)
     services = make_services(settings, store, clock)
-    server = ApiServer(make_api(services), "127.0.0.1", 0)
+    app = make_api(services)
+    server = ApiServer(app, "127.0.0.1", 0)
     port = await server.start()
     async with aiohttp.ClientSession() as session:
-        yield House(services, store, port, session)
+        yield House(app, services, store, port, session)
     await server.stop()
     await store.close()

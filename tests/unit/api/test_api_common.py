@@ -137,7 +137,7 @@ async def test_both_bases_serve_the_same(house: House, path: str) -> None:
     ],
 )
 async def test_every_error_has_one_flat_shape(
-    house: House, method: str, path: str, request_: dict[str, Any], status: int, code: str
+    house: House, *, method: str, path: str, request_: dict[str, Any], status: int, code: str
 ) -> None:
     """`error` and `message` always, `code` for programs; nothing nested but `details`."""
     answered = await house.send(method, path, **request_)
