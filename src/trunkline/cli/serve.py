@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from trunkline.app import Service
 from trunkline.cli.first_start import FirstKey, first_start
 from trunkline.cli.options import AsJson, run
 from trunkline.observe.logs import configure_logs
@@ -56,6 +55,8 @@ def _listening(settings: Settings, host: str | None, port: int | None) -> Settin
 
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
+    from trunkline.app import Service  # noqa: PLC0415 - the whole house; other commands start without it
+
     service = Service(settings)
     signals = _Signals()
     with signals:

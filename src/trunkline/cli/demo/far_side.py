@@ -28,9 +28,9 @@ async def far_recording(carrier: InstanceState, number: str) -> Path | None:
 
 async def left_on_pbx(pbx: InstanceState) -> list[str]:
     """Legs and bridges of ours that the PBX still has; waits a moment for the last ones to go."""
-    auth = aiohttp.BasicAuth(pbx.ari_username, pbx.ari_password)
+    headers = {"Authorization": aiohttp.encode_basic_auth(pbx.ari_username, pbx.ari_password)}
     left: list[str] = []
-    async with aiohttp.ClientSession(auth=auth, timeout=aiohttp.ClientTimeout(total=5)) as session:
+    async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=5)) as session:
         for _ in range(int(_LEFT_LIMIT_S / 0.2)):
             left = [
                 *await _ours(session, f"{pbx.ari_url}/ari/channels"),

@@ -14,7 +14,7 @@ Json = Mapping[str, Any]
 GREETING: Final = "Hello, this is Harbour Dental. How can I help you today?"
 NEWS: Final = "Doctor Brown will see you on Tuesday."
 """Given to the assistant by `inject-context` with `trigger_response`; it must tell the caller."""
-NOTICE: Final = "Please bring your insurance card."
+NOTICE: Final = "We will send you a text message to confirm."
 """Put into the assistant's mouth by `say`."""
 HANDOVER: Final = "One moment please, I will put you through to a colleague."
 """Spoken and heard before the transfer."""

