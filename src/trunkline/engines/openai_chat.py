@@ -62,9 +62,9 @@ class ChatServer:
         self._api_key = api_key
         self._client: openai.AsyncOpenAI | None = None
 
-    def model(self, model: str) -> OpenAIChat:
+    def model(self, model: str) -> OpenAiChat:
         """A chat model of this server, for one call."""
-        return OpenAIChat(self, model)
+        return OpenAiChat(self, model)
 
     async def client(self) -> openai.AsyncOpenAI:
         """The SDK's client. The SDK is imported on first use: it takes a third of a second, so not on the event loop."""
@@ -114,7 +114,7 @@ class _Gathering:
         ]
 
 
-class OpenAIChat:
+class OpenAiChat:
     """Implements `LanguageModel`. Keeps nothing of the talk."""
 
     def __init__(self, server: ChatServer, model: str) -> None:

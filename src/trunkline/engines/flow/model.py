@@ -76,8 +76,8 @@ class FlowModel:
             same -= 1  # what comes after it decides how it is taken
         del self._known[same:]
         position = self._known[-1][1] if self._known else Position()
-        for turn, after in zip(turns[same:], [*turns[same + 1 :], None], strict=True):
-            is_told = after is None or after.kind == "assistant"
+        for n, turn in enumerate(turns[same:], start=same + 1):
+            is_told = n == len(turns) or turns[n].kind == "assistant"
             position, reply = self._step(position, turn, is_told=is_told)
             self._known.append((turn, position, reply))
 
