@@ -101,7 +101,9 @@ class McpTool(Block):
 
 
 def _shape(tool: object) -> str:
-    """Tells the shapes apart by what a client can't mean otherwise."""
+    """Tells the shapes apart by what a client can't mean otherwise; for a tool that was parsed, by what it became."""
+    if isinstance(tool, Block):
+        return _TAGS[type(tool)]
     given = tool if isinstance(tool, dict) else {}
     match given.get("type"):
         case "end_call" | "transfer_call" | "mcp" as kind:
@@ -109,6 +111,14 @@ def _shape(tool: object) -> str:
         case _:
             return "<function>" if "function" in given else "<webhook>"
 
+
+_TAGS: Final[dict[type[Block], str]] = {
+    WebhookTool: "<webhook>",
+    FunctionTool: "<function>",
+    EndCallTool: "<end_call>",
+    TransferCallTool: "<transfer_call>",
+    McpTool: "<mcp>",
+}
 
 Tool = Annotated[
     Annotated[WebhookTool, Tag("<webhook>")]

@@ -97,17 +97,14 @@ class _Common(Document):
         fields = {
             type(self).model_fields[name].alias or name: self.__dict__[name] for name in self.model_fields_set
         }
-        changes = {
-            name: DEFAULTS[name] if fields[name] is None else fields[name]
-            for name in DEFAULTS.keys() & fields.keys()
-        }
+        known = DEFAULTS.keys() & fields.keys() - {"host"}
+        changes = {name: DEFAULTS[name] if fields[name] is None else fields[name] for name in known}
         if "username" in fields:
             changes["auth_username"] = fields["username"] or changes.get("auth_username")
-        for form in _FORMS:
-            if fields.get(form) is not None:
-                host, port = split_address(fields[form])
-                changes |= {"host": host, "port": port or fields.get("port")}
-                break
+        forms = [split_address(fields[form]) for form in _FORMS if fields.get(form) is not None]
+        if forms:
+            ports = [port for _, port in forms if port is not None]
+            changes |= {"host": forms[0][0], "port": next(iter(ports), fields.get("port"))}
         return changes
 
     @property

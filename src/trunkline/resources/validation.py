@@ -56,7 +56,7 @@ def parse(model: type[M], data: object, *, prefix: str = "") -> M:
             describe(problem, prefix) for problem in error.errors(include_input=False, include_url=False)
         ]
     first = problems[0]
-    raise InvalidField(first["param"], first["message"], details=problems)
+    raise InvalidField(first["param"], first["message"], code=first["code"], details=problems)
 
 
 def describe(problem: ErrorDetails, prefix: str = "") -> dict[str, str]:
