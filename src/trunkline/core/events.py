@@ -16,6 +16,7 @@ CallEventType = Literal[
     "partial",          # data: {role: "user", content}          may still change
     "turn",             # data: one TurnLatency as JSON
     "barge_in",         # data: {stop_ms, heard}
+    "engine_failed",    # data: {engine: "ears"|"model"|"voice", error}   the talk went on without it
     "control",          # data: {type}                           a command reached the call
     "transferring",     # data: {destination, mode}
     "transferred",      # data: {destination, mode}

@@ -1,0 +1,124 @@
+"""Has the caller finished? How long to wait after the caller's last sound, by what was said. Pure."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Final
+
+_WORDS: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+_DANGLING: Final = frozenset(
+    "a an the and or but because so if when while that which who whose to for of with at from in on by about as into "
+    "than my your his her our their its this these i we they he she is are was were am i'm it's um uh er erm hmm well "
+    "like and/or plus also then until".split()
+)
+"""Words on which no sentence ends."""
+
+_FILLERS: Final = frozenset("um uh er erm hmm".split())
+
+_OPENINGS: Final = re.compile(
+    r"(?:\b(?:my|the|our|his|her|your)\s+(?:\w+\s+){0,2}(?:is|are|was)"
+    r"|\b(?:i|we)(?:\s+would|'d)?\s+(?:want|like|need|have|am|was)(?:\s+to)?"
+    r"|\b(?:let me (?:see|think|check)|hold on|one (?:moment|second)|just a (?:moment|second|minute)))\W*$"
+)
+"""A sentence that has only begun, such as "my number is"; or one that asks for time."""
+
+_SHORT_ANSWERS: Final = frozenset(
+    "yes yeah yep yup sure ok okay no nope nah correct right exactly absolutely definitely please "
+    "thanks thank you not really that's it is does do i don't of course".split()
+)
+_YES_NO_QUESTION: Final = re.compile(
+    r"(?:^|[,.!;:]\s+|\b(?:so|and|then|now)\s+)(?:is|are|am|was|were|do|does|did|can|could|will|would|shall|should|have|has|may|might)\b[^.!?]*\?\s*$"
+    r"|\b(?:right|correct|okay|ok|yes)\?\s*$",
+    re.IGNORECASE,
+)
+_NUMBER_QUESTION: Final = re.compile(r"\bnumber\b|\bdigits\b|\bcode\b|\bpost ?code\b|\bzip\b", re.IGNORECASE)
+_DIGIT_WORDS: Final = frozenset("zero oh one two three four five six seven eight nine double triple".split())
+_LONG_NUMBER: Final = 7
+"""Fewer digits than this, after a question for a number, are taken for a part of it."""
+
+
+class Completeness(Enum):
+    """How finished a caller's words are."""
+
+    COMPLETE = "complete"
+    OPEN = "open"
+    INCOMPLETE = "incomplete"
+
+
+_OPEN_SHARE: Final = 0.3
+"""Where between the two delays an open sentence waits."""
+
+
+def wait_s(text: str, asked: str, min_delay: float, max_delay: float) -> float:
+    """Seconds of silence after the caller's speech that end the turn, from `min_delay` to `max_delay`.
+
+    Args:
+        text: what the caller said in this turn so far.
+        asked: our last sentence before it; empty when there was none.
+        min_delay: for a complete sentence.
+        max_delay: for one that goes on.
+    """
+    longest = max(min_delay, max_delay)
+    match completeness(text, asked):
+        case Completeness.COMPLETE:
+            return min_delay
+        case Completeness.OPEN:
+            return min_delay + (longest - min_delay) * _OPEN_SHARE
+        case Completeness.INCOMPLETE:
+            return longest
+
+
+def completeness(text: str, asked: str = "") -> Completeness:
+    """Judges the end of what was said, and whether it answers what was asked."""
+    words = [word.replace("’", "'").lower() for word in _WORDS.findall(text)]
+    if not words:
+        return Completeness.OPEN
+    stripped = text.rstrip()
+    asks = stripped.endswith("?") and words[-1] not in _FILLERS
+    if not asks and (_is_unfinished(words, stripped) or _is_part_of_number(words, text, asked)):
+        return Completeness.INCOMPLETE
+    if asks or _answers(words, asked) or stripped.endswith((".", "!")):
+        return Completeness.COMPLETE
+    return Completeness.OPEN
+
+
+def is_yes_no_question(sentence: str) -> bool:
+    """True for a question that yes or no answers."""
+    return bool(_YES_NO_QUESTION.search(sentence.strip()))
+
+
+def _is_unfinished(words: list[str], text: str) -> bool:
+    if text.endswith(("...", "…", "-", "—", ",")):  # noqa: RUF001
+        return True
+    if words[-1] in _DANGLING and not (len(words) > 1 and _ends_as_statement(words)):
+        return True
+    return bool(_OPENINGS.search(" ".join(words)))
+
+
+def _ends_as_statement(words: list[str]) -> bool:
+    """ "Yes, it is", "I think so", "so am I", "come in", "that's who I was with": dangling words that may close."""
+    pair = (words[-2], words[-1])
+    if pair[1] in {"is", "are", "am", "was", "were"}:
+        return pair[0] in {"it", "that", "this", "he", "she", "there", "i", "we", "they", "you"}
+    return pair in {
+        ("think", "so"),
+        ("hope", "so"),
+        ("guess", "so"),
+        ("come", "in"),
+        ("like", "that"),
+        ("and", "then"),
+        ("me", "too"),
+    }
+
+
+def _is_part_of_number(words: list[str], text: str, asked: str) -> bool:
+    if not _NUMBER_QUESTION.search(asked):
+        return False
+    digits = sum(character.isdigit() for character in text) + sum(word in _DIGIT_WORDS for word in words)
+    return 0 < digits < _LONG_NUMBER
+
+
+def _answers(words: list[str], asked: str) -> bool:
+    return is_yes_no_question(asked) and len(words) <= 4 and all(word in _SHORT_ANSWERS for word in words)
