@@ -54,7 +54,10 @@ class _Link:
 class Ami:
     """Actions that we use, typed. Connected for as long as `run` runs."""
 
-    def __init__(self, host: str, port: int, username: str, secret: str) -> None:
+    def __init__(
+        self, host: str, port: int, username: str, secret: str, *, on_connected: Callable[[], None]
+    ) -> None:
+        self._on_connected = on_connected
         self._host = host
         self._port = port
         self._username = username
@@ -147,6 +150,7 @@ class Ami:
                 {"Action": "Login", "Username": self._username, "Secret": self._secret, "Events": "off"}
             )
             self.connected.set()
+            self._on_connected()
             while not await _within(_PING_EVERY_S, link.lost):
                 # A ping that is not answered is the only sign of a link that is dead in the middle.
                 await self.ping()

@@ -141,4 +141,5 @@ def _reason(text: str) -> str:
         answer = json.loads(text)
     except ValueError:
         return text[:_MAX_REASON_CHARS]
-    return str(answer.get("message", answer) if isinstance(answer, dict) else answer)[:_MAX_REASON_CHARS]
+    words = answer.get("message") or answer.get("error") if isinstance(answer, dict) else answer
+    return str(words)[:_MAX_REASON_CHARS]

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import structlog
 
+from trunkline.core.clock import Clock
 from trunkline.core.errors import UpstreamError
-from trunkline.core.ids import BridgeId, LegId, TrunkId
+from trunkline.core.ids import BridgeId, LegId
 from trunkline.pbx.asterisk.ami import Ami
 from trunkline.pbx.asterisk.ari_events import AriEvents
 from trunkline.pbx.asterisk.ari_rest import AriRest, segment
@@ -26,13 +27,13 @@ from trunkline.pbx.asterisk.translate import (
 )
 from trunkline.pbx.asterisk.trunks import TrunkBook
 from trunkline.pbx.asterisk.watch import LegBook
-from trunkline.pbx.hangup import Hangup
-from trunkline.pbx.port import LegAnswered, PbxHealth, Snapshot
+from trunkline.pbx.hangup import PBX_LOST, RING_TIMED_OUT, Hangup
+from trunkline.pbx.port import LegAnswered, LegEnded, Originate, PbxHealth, Snapshot
 from trunkline.settings import PbxSection
 
 _log = structlog.get_logger()
 
-PBX_LOST: Final = Hangup(q850=38, sip=None, cause="pbx_lost")
+
 _LOST_AFTER_S: Final = 15.0
 """Without any connection for so long, legs count as lost: nobody could steer them any more."""
 _HEALTH_LIMIT_S: Final = 2.0
@@ -44,8 +45,9 @@ _WIDEBAND_CODECS: Final = frozenset(
 class Node:
     """Owns the connections and their tasks."""
 
-    def __init__(self, settings: PbxSection, *, wideband: bool) -> None:
+    def __init__(self, settings: PbxSection, clock: Clock, *, wideband: bool) -> None:
         self._settings = settings
+        self._clock = clock
         self._wideband = wideband
         self.rest = AriRest(settings.ari_url, settings.ari_username, settings.ari_password.get_secret_value())
         self.ami = Ami(
@@ -53,6 +55,7 @@ class Node:
             settings.ami_port,
             settings.ami_username,
             settings.ami_password.get_secret_value(),
+            on_connected=self._ask_trunks,
         )
         self.book = LegBook()
         self.trunks = TrunkBook(self.rest, self.ami)
@@ -124,11 +127,13 @@ class Node:
             bridges=[BridgeId(bridge) for bridge in bridges if bridge.startswith(LEG_PREFIX)],
         )
 
-    def note_codecs(self, leg_id: LegId, trunk_id: TrunkId) -> None:
-        """A leg is about to be dialled on this trunk: will its codec have to be asked for at the answer?"""
-        trunk = self.trunks.get(trunk_id)
+    def expect_dial(self, order: Originate) -> None:
+        """A leg is about to be dialled: until when it may ring, and whether its codec must be asked for at the answer."""
+        trunk = self.trunks.get(order.trunk_id)
         if self._wideband and trunk is not None and not _WIDEBAND_CODECS.isdisjoint(trunk.codecs):
-            self._maybe_wideband.add(leg_id)
+            self._maybe_wideband.add(order.leg_id)
+        if (watch := self.book.find(order.leg_id)) is not None:
+            watch.rings_until_s = self._clock.monotonic() + order.ring_timeout_s
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -146,9 +151,18 @@ class Node:
                 if (watch := self.book.find(leg_id)) is not None:
                     watch.hold()
                     self._spawn(self._answer_with_codec(event), "codec")
+            case LegEnded(leg_id, hangup):
+                self._maybe_wideband.discard(leg_id)
+                self.book.end([leg_id], self._rang_out(leg_id) or hangup)
             case _:
-                self._maybe_wideband.discard(event.leg_id)
                 self.book.deliver(event)
+
+    def _rang_out(self, leg_id: LegId) -> Hangup | None:
+        """Asterisk ends a dial that took too long with SIP 480, which is also what a carrier says of a phone that is off."""
+        watch = self.book.find(leg_id)
+        if watch is None or watch.answered or watch.rings_until_s is None:
+            return None
+        return RING_TIMED_OUT if self._clock.monotonic() >= watch.rings_until_s else None
 
     async def _answer_with_codec(self, event: LegAnswered) -> None:
         watch = self.book.find(event.leg_id)
@@ -186,8 +200,13 @@ class Node:
         )
         await self._reconcile(restarted=restarted)
         await self.trunks.put_all()
+        self._ask_trunks()
         self._stop_giving_up()
         _log.info("pbx connected", version=version, restarted=restarted)
+
+    def _ask_trunks(self) -> None:
+        if self.ami.connected.is_set():
+            self._spawn(self.trunks.ask_all(), "ask-trunks")
 
     async def _reconcile(self, *, restarted: bool) -> None:
         """Tells watchers what happened while no events came."""

@@ -8,6 +8,7 @@ raised error or in one `LegEnded`, never in both.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import structlog
@@ -15,7 +16,7 @@ import structlog
 from trunkline.core.errors import UpstreamError
 from trunkline.core.ids import LegId
 from trunkline.pbx.asterisk.ari_rest import AriError, AriRest, PbxUnreachable, segment
-from trunkline.pbx.asterisk.dialling import channel_variables, dial_string
+from trunkline.pbx.asterisk.dialling import channel_variables, dial_string, is_local
 from trunkline.pbx.asterisk.watch import LegBook
 from trunkline.pbx.hangup import Q850
 from trunkline.pbx.port import Originate
@@ -26,14 +27,21 @@ _ARRIVAL_TIMEOUT_S: Final = 5.0
 _NOT_FOUND: Final = 404
 
 
-async def originate(rest: AriRest, book: LegBook, app: str, order: Originate) -> None:
+async def originate(rest: AriRest, book: LegBook, app: str, order: Originate, codecs: Sequence[str]) -> None:
     """Carries the order out, up to the dial.
+
+    Args:
+        rest, book, app: the PBX's interface, who waits for legs, and our application's name.
+        order: what to dial.
+        codecs: the trunk's, best first; empty leaves the choice to the PBX.
 
     Raises:
         InvalidField: the order can't be dialled.
         UpstreamError: retryable, as the leg was certainly not dialled; its watch stays silent.
     """
     endpoint, variables = dial_string(order.destination, order.trunk_id), channel_variables(order)
+    # Without this the INVITE would offer 8 kHz first, whatever the trunk prefers.
+    formats = {"formats": ",".join(codecs)} if codecs and not is_local(order.destination) else {}
     arrival = book.expect(order.leg_id)
     try:
         await rest.post(
@@ -43,6 +51,7 @@ async def originate(rest: AriRest, book: LegBook, app: str, order: Originate) ->
             appArgs="outbound",
             channelId=order.leg_id,
             body={"variables": variables},
+            **formats,
         )
         book.mark_existing(order.leg_id)
         # Asterisk takes orders for a leg only once it told us of its arrival; before that it answers 409.

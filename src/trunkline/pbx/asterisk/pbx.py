@@ -33,6 +33,8 @@ from trunkline.settings import Media, PbxSection
 _DIGITS: Final = re.compile(r"[0-9*#A-D]{1,64}")
 _DIGIT_MS: Final = 120
 _BETWEEN_DIGITS_MS: Final = 80
+_NO_MUSIC: Final = 409
+_NOT_IN_BRIDGE: Final = 422
 _BRIDGE_TYPE: Final = "mixing,dtmf_events"
 """Keys and audio always pass through the PBX; two SIP legs would otherwise talk past it."""
 
@@ -49,7 +51,7 @@ class AsteriskPbx:
     def __init__(self, settings: PbxSection, media: Media, clock: Clock) -> None:
         self._app = settings.ari_app
         self._name = settings.node
-        self._node = Node(settings, wideband=media.wideband)
+        self._node = Node(settings, clock, wideband=media.wideband)
         self._rest = self._node.rest
         self._media = MediaDesk(
             self._rest, self._node.book, settings.ari_app, flush_timeout_s=media.flush_timeout_ms / 1000
@@ -87,8 +89,9 @@ class AsteriskPbx:
 
     async def originate(self, order: Originate) -> None:
         """Creates the leg and dials."""
-        self._node.note_codecs(order.leg_id, order.trunk_id)
-        await originate(self._rest, self._node.book, self._app, order)
+        self._node.expect_dial(order)
+        trunk = self._node.trunks.get(order.trunk_id)
+        await originate(self._rest, self._node.book, self._app, order, trunk.codecs if trunk else ())
 
     async def answer(self, leg_id: LegId) -> None:
         """Answers an inbound leg."""
@@ -150,7 +153,11 @@ class AsteriskPbx:
 
     async def leave(self, bridge_id: BridgeId, leg_id: LegId) -> None:
         """Takes a leg out of a bridge; it stays up."""
-        await self._rest.post(_bridge(bridge_id, "removeChannel"), channel=leg_id)
+        try:
+            await self._rest.post(_bridge(bridge_id, "removeChannel"), channel=leg_id)
+        except AriError as error:
+            if error.http_status != _NOT_IN_BRIDGE:
+                raise
 
     async def close_bridge(self, bridge_id: BridgeId) -> None:
         """Destroys a bridge; legs in it stay up. No error when it is gone."""
@@ -162,7 +169,11 @@ class AsteriskPbx:
 
     async def stop_music(self, bridge_id: BridgeId) -> None:
         """Ends the music. No error when none plays."""
-        await self._rest.delete(_bridge(bridge_id, "moh"))
+        try:
+            await self._rest.delete(_bridge(bridge_id, "moh"))
+        except AriError as error:
+            if error.http_status != _NO_MUSIC:
+                raise
 
     async def open_media(
         self, leg_id: LegId, bridge_id: BridgeId, audio: AudioFormat, sink: MediaSink

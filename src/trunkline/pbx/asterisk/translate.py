@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from trunkline.core.ids import LegId
-from trunkline.pbx.hangup import Q850, Hangup
+from trunkline.pbx.hangup import verdict
 from trunkline.pbx.port import LegAnswered, LegDigit, LegEarlyMedia, LegEnded, LegEvent, LegOnPbx, LegRinging
 
 LEG_PREFIX: Final = "tl-"
@@ -73,7 +73,7 @@ def translate(event: dict[str, Any]) -> PbxEvent | None:  # noqa: PLR0911  # one
             return LegDigit(LegId(leg_id), digit)
         case {"type": "ChannelDestroyed", "channel": {"id": str(leg_id)}}:
             return LegEnded(
-                LegId(leg_id), _hangup(_int(event.get("cause")) or 0, _int(event.get("tech_cause")))
+                LegId(leg_id), verdict(_int(event.get("cause")) or 0, _int(event.get("tech_cause")))
             )
         case {"type": "ApplicationReplaced", "application": str(app)}:
             return TakenOver(app)
@@ -107,11 +107,6 @@ def timestamp(value: object) -> datetime | None:
         return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z")
     except ValueError:
         return None
-
-
-def _hangup(q850: int, sip: int | None) -> Hangup:
-    name = Q850(q850).name.lower() if q850 in set(Q850) else "unspecified"
-    return Hangup(q850, sip, name)
 
 
 def _int(value: object) -> int | None:

@@ -68,6 +68,11 @@ class TrunkBook:
             for trunk in self._trunks.values():
                 tasks.create_task(put_one(trunk), name="put-trunk")
 
+    async def ask_all(self) -> None:
+        """Asks every trunk's far side for a sign of life now."""
+        for trunk_id in tuple(self._trunks):
+            await self._ask_now(trunk_id)
+
     async def remove(self, trunk_id: TrunkId) -> None:
         """Takes it away. No error when it is gone.
 

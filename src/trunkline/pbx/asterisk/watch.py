@@ -12,7 +12,7 @@ import structlog
 from trunkline.core.errors import InternalError
 from trunkline.core.ids import LegId
 from trunkline.pbx.hangup import Hangup
-from trunkline.pbx.port import LegDigit, LegEnded, LegEvent
+from trunkline.pbx.port import LegAnswered, LegDigit, LegEnded, LegEvent
 
 _log = structlog.get_logger()
 
@@ -32,6 +32,7 @@ class Watch:
         self._held: list[LegEvent] | None = None
         self._closed = False
         self.exists = False
+        self.rings_until_s: float | None = None
         self.dropped_digits = 0
 
     def __aiter__(self) -> AsyncIterator[LegEvent]:
@@ -49,6 +50,11 @@ class Watch:
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the leg was told to be up."""
+        return LegAnswered in self._told
 
     def close(self) -> None:
         """Stops watching. Idempotent."""
