@@ -18,8 +18,8 @@ CHUNK_TIMEOUT_S = 5.0
 MAX_TEXT_CHARS = 4_000
 _RATE_HZ = 22_050
 _WAV_HEADER_BYTES = 44
-_CHUNK_BYTES = _RATE_HZ * 2 // 5
-"""200 ms, so that the first words are heard while the others are made."""
+_CHUNK_BYTES = _RATE_HZ * 2 // 10
+"""100 ms, so that the first words are heard while the others are made, and converting them does not hold the event loop up."""
 _WORDS_PER_MINUTE = 165
 
 
