@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,11 +147,11 @@ async def client(service: Service, pbx_pair: Pair) -> AsyncIterator[Client]:
         yield await client_of(service, pbx_pair, session)
 
 
-@pytest.fixture(autouse=True)
-def nothing_left_on_the_pbx(pbx_pair: Pair) -> Iterator[None]:
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def nothing_left_on_the_pbx(pbx_pair: Pair) -> AsyncIterator[None]:
     """After each test the PBX has no channel and no bridge."""
     yield
     deadline = time.monotonic() + 5
-    while (left := leftovers(pbx_pair.pbx)) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while (left := await asyncio.to_thread(leftovers, pbx_pair.pbx)) and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
     assert left == []
