@@ -26,22 +26,23 @@ def target_of(arguments: list[str]) -> tuple[str, str] | None:
 
 def take(agi: AGI, target: tuple[str, str] | None) -> None:
     """Speaks, and names where the caller goes next."""
-    known = target is not None and agi.get_full_variable("${DIALPLAN_EXISTS(%s,%s,1)}" % (target[1], target[0])) == "1"
+    known = target is not None and agi.get_full_variable(f"${{DIALPLAN_EXISTS({target[1]},{target[0]},1)}}") == "1"
     for sound in HAND_OVER if known else APOLOGY:
         agi.stream_file(sound)
     if target is not None and known:
         agi.set_variable("TRUNKLINE_NEXT", f"{target[0]}@{target[1]}")
+    # Only now: where this is missing, the dialplan apologises by itself.
+    agi.set_variable("TRUNKLINE_APOLOGISED", "yes")
 
 
 def main() -> int:
-    """0 when the caller was served or hung up meanwhile; 1 makes the dialplan apologise by itself."""
+    """0 when the caller was served; 1 when something failed or the caller hung up."""
     # pyst2 narrates to stderr, which is Asterisk's own.
     with open(os.devnull, "w", encoding="utf-8") as silence:
-        agi = AGI(stderr=silence)
         try:
-            take(agi, target_of(sys.argv))
-        except AGIException as error:
-            return 0 if "hangup" in type(error).__name__.lower() else 1
+            take(AGI(stderr=silence), target_of(sys.argv))
+        except (AGIException, OSError):
+            return 1
     return 0
 
 

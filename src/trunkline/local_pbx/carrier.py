@@ -1,12 +1,17 @@
-"""What the carrier saw: its own recordings and call records, for those who judge a call at the far SIP side."""
+"""The carrier's own recordings and call records, for those who judge a call at the far SIP side; and calls from its side."""
 
 from __future__ import annotations
 
 import csv
+import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from trunkline.core.numbers import parse_e164
+from trunkline.local_pbx.errors import LocalPbxError
 from trunkline.local_pbx.state import InstanceState
 
 
@@ -31,7 +36,7 @@ class CarrierRecord:
     """One leg in the carrier's books.
 
     Attributes:
-        sip_call_id: the Call-ID of our INVITE, where the subscriber answered.
+        sip_call_id: of the leg, where the subscriber was recorded; empty otherwise.
         disposition: `ANSWERED`, `NO ANSWER`, `BUSY`, `CONGESTION` or `FAILED`.
         billed_s: whole seconds from the answer.
     """
@@ -81,19 +86,60 @@ def records(state: InstanceState) -> list[CarrierRecord]:
 
 
 def wait_for_take(state: InstanceState, number: str, *, after: int = 0, timeout_s: float = 10.0) -> Take:
-    """The newest call of this subscriber once there are more than `after`, when its file no longer grows.
+    """The newest call of this subscriber, once there are more than `after` and it is over.
 
     Raises:
-        TimeoutError: none came, or it still grows.
+        TimeoutError: none came, or it goes on.
     """
     deadline = time.monotonic() + timeout_s
-    size = -1
     while time.monotonic() < deadline:
         found = takes(state, number)
-        if len(found) > after:
-            now = found[-1].heard.stat().st_size
-            if now == size:
-                return found[-1]
-            size = now
-        time.sleep(0.3)
-    raise TimeoutError(f"no finished recording of {number} at the carrier within {timeout_s} s")
+        # The record is written last: the files are whole.
+        if len(found) > after and any(record.unique_id == found[-1].unique_id for record in records(state)):
+            return found[-1]
+        time.sleep(0.1)
+    raise TimeoutError(f"no finished call to {number} at the carrier within {timeout_s} s")
+
+
+def place_call(
+    state: InstanceState, *, caller: str, number: str, behaves_as: str, timeout_s: float = 10.0
+) -> None:
+    """The carrier calls a number of the PBX; once answered, the caller behaves as the subscriber `behaves_as` (a number).
+
+    Returns when the carrier took the order; the call itself goes on by itself.
+
+    Raises:
+        InvalidField: one of the three is no E.164 number.
+        LocalPbxError: the carrier is not there or refuses.
+    """
+    for each in (caller, number, behaves_as):
+        parse_e164(each)
+    originate = {
+        "Action": "Originate",
+        "Channel": f"PJSIP/{number}@customer",
+        "CallerID": caller,
+        "Context": "carrier",
+        "Exten": behaves_as,
+        "Priority": "1",
+        "Timeout": "30000",
+        "Async": "true",
+    }
+    login = {"Action": "Login", "Username": state.ami_username, "Secret": state.ami_secret, "Events": "off"}
+    try:
+        with (
+            socket.create_connection((state.host, state.ami_port), timeout=timeout_s) as line,
+            line.makefile("rwb") as stream,
+        ):
+            stream.readline()
+            for action in (login, originate):
+                _ask(stream, action)
+    except OSError as error:
+        raise LocalPbxError(f"The carrier {state.name} can't be reached: {error}") from None
+
+
+def _ask(stream: BinaryIO, action: Mapping[str, str]) -> None:
+    stream.write(("".join(f"{key}: {value}\r\n" for key, value in action.items()) + "\r\n").encode())
+    stream.flush()
+    answer = b"".join(iter(stream.readline, b"\r\n")).decode(errors="replace")
+    if not answer.startswith("Response: Success"):
+        raise LocalPbxError(f"The carrier refused {action['Action']}: {answer.strip()}")

@@ -17,7 +17,6 @@ _SHARED = (
     "pjsip",
     "manager",
     "rtp",
-    "stasis",
     "logger",
     "cdr",
     "instance/asterisk",
@@ -25,7 +24,22 @@ _SHARED = (
     "instance/indications",
 )
 _PBX = ("ari", "http", "sorcery", "musiconhold", "chan_websocket", "amd", "instance/extensions")
-_CARRIER = ("carrier/extensions",)
+_EMPTY = (
+    "acl",
+    "ccss",
+    "cel",
+    "cli",
+    "codecs",
+    "dsp",
+    "features",
+    "pjproject",
+    "stasis",
+    "udptl",
+    "websocket_client",
+)
+_CARRIER = ("carrier/extensions", "carrier/confbridge")
+# Added to the end of what both roles have.
+_CARRIER_ADDS = ("pjsip", "modules")
 # The carrier is no voice platform: it has no HTTP, no ARI and no media websocket.
 _NOT_FOR_CARRIER = re.compile(
     r"(res_ari\w*|res_stasis_\w+|app_stasis|chan_websocket|res_http_websocket|res_websocket_client|app_amd|res_musiconhold)\.so"
@@ -74,26 +88,17 @@ def render(state: InstanceState, asterisk: Asterisk, peer: InstanceState | None 
     source = files("sip_configs")
     for name in (*_SHARED, *(_PBX if state.role == "pbx" else _CARRIER)):
         text = fill((source / f"{name}.conf").read_text(encoding="utf-8"), known, name)
+        if state.role == "carrier" and Path(name).name in _CARRIER_ADDS:
+            text += "\n" + fill(
+                (source / f"carrier/{Path(name).name}.conf").read_text(encoding="utf-8"),
+                known,
+                f"carrier/{name}",
+            )
         if name == "instance/modules":
             text = _modules(text, state, asterisk)
         (etc / f"{Path(name).name}.conf").write_text(text, encoding="utf-8")
-    if state.role == "carrier":
-        customer = fill((source / "carrier/pjsip.conf").read_text(encoding="utf-8"), known, "carrier/pjsip")
-        with (etc / "pjsip.conf").open("a", encoding="utf-8") as pjsip:
-            pjsip.write("\n" + customer)
     # Asterisk warns of each of these when it is missing.
-    for empty in (
-        "acl",
-        "ccss",
-        "cel",
-        "cli",
-        "codecs",
-        "dsp",
-        "features",
-        "pjproject",
-        "udptl",
-        "websocket_client",
-    ):
+    for empty in _EMPTY:
         (etc / f"{empty}.conf").touch()
     shutil.copytree(files("dialplan"), etc / "dialplan")
     if state.role == "pbx":
