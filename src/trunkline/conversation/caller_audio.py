@@ -8,7 +8,7 @@ from typing import Final
 from trunkline.audio.formats import PTIME_MS, AudioFormat
 from trunkline.audio.g711 import decoder
 from trunkline.audio.voice_activity import SpeechPaused, SpeechSegmenter, VoiceEvent, VoiceSettings
-from trunkline.conversation.floor import VoicePaused, VoiceStarted
+from trunkline.conversation.turn_events import VoicePaused, VoiceStarted
 from trunkline.engines.port import Pcm, Transcription, VoiceDetector
 
 _BACKLOG_FRAMES: Final = 250
@@ -30,6 +30,7 @@ class CallerAudio:
         self._ear: Transcription | None = None
         self._backlog: deque[Pcm] = deque(maxlen=_BACKLOG_FRAMES)
         self._last_frame_s = 0.0
+        self.voiced_until_s = 0.0  # end of the last frame with voice, monotonic seconds
 
     @property
     def is_voiced(self) -> bool:
@@ -56,7 +57,10 @@ class CallerAudio:
             else:
                 self._backlog.append(pcm)
             at_ms = at_s * 1000 - (count - 1 - index) * PTIME_MS
-            found = self._segmenter.push(self._detector.push(pcm), at_ms)
+            probability = self._detector.push(pcm)
+            if probability >= self._settings.keep_threshold:
+                self.voiced_until_s = at_ms / 1000
+            found = self._segmenter.push(probability, at_ms)
             if found:
                 events.extend(map(self._as_event, found))
         return events

@@ -6,16 +6,21 @@ import re
 from enum import Enum
 from typing import Final
 
-_WORDS: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORDS: Final = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
-_DANGLING: Final = frozenset(
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_DANGLING: Final = _set(
     "a an the and or but because so if when while that which who whose to for of with at from in on by about as into "
     "than my your his her our their its this these i we they he she is are was were am i'm it's um uh er erm hmm well "
-    "like and/or plus also then until".split()
+    "like and/or plus also then until"
 )
 """Words on which no sentence ends."""
 
-_FILLERS: Final = frozenset("um uh er erm hmm".split())
+_FILLERS: Final = _set("um uh er erm hmm")
 
 _OPENINGS: Final = re.compile(
     r"(?:\b(?:my|the|our|his|her|your)\s+(?:\w+\s+){0,2}(?:is|are|was)"
@@ -24,9 +29,9 @@ _OPENINGS: Final = re.compile(
 )
 """A sentence that has only begun, such as "my number is"; or one that asks for time."""
 
-_SHORT_ANSWERS: Final = frozenset(
+_SHORT_ANSWERS: Final = _set(
     "yes yeah yep yup sure ok okay no nope nah correct right exactly absolutely definitely please "
-    "thanks thank you not really that's it is does do i don't of course".split()
+    "thanks thank you not really that's it is does do i don't of course"
 )
 _YES_NO_QUESTION: Final = re.compile(
     r"(?:^|[,.!;:]\s+|\b(?:so|and|then|now)\s+)(?:is|are|am|was|were|do|does|did|can|could|will|would|shall|should|have|has|may|might)\b[^.!?]*\?\s*$"
@@ -34,7 +39,7 @@ _YES_NO_QUESTION: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_QUESTION: Final = re.compile(r"\bnumber\b|\bdigits\b|\bcode\b|\bpost ?code\b|\bzip\b", re.IGNORECASE)
-_DIGIT_WORDS: Final = frozenset("zero oh one two three four five six seven eight nine double triple".split())
+_DIGIT_WORDS: Final = _set("zero oh one two three four five six seven eight nine double triple")
 _LONG_NUMBER: Final = 7
 """Fewer digits than this, after a question for a number, are taken for a part of it."""
 
@@ -72,7 +77,7 @@ def wait_s(text: str, asked: str, min_delay: float, max_delay: float) -> float:
 
 def completeness(text: str, asked: str = "") -> Completeness:
     """Judges the end of what was said, and whether it answers what was asked."""
-    words = [word.replace("’", "'").lower() for word in _WORDS.findall(text)]
+    words = [word.replace("\u2019", "'").lower() for word in _WORDS.findall(text)]
     if not words:
         return Completeness.OPEN
     stripped = text.rstrip()
@@ -90,7 +95,7 @@ def is_yes_no_question(sentence: str) -> bool:
 
 
 def _is_unfinished(words: list[str], text: str) -> bool:
-    if text.endswith(("...", "…", "-", "—", ",")):  # noqa: RUF001
+    if text.endswith(("...", "…", "-", "—", ",")):
         return True
     if words[-1] in _DANGLING and not (len(words) > 1 and _ends_as_statement(words)):
         return True
@@ -98,7 +103,7 @@ def _is_unfinished(words: list[str], text: str) -> bool:
 
 
 def _ends_as_statement(words: list[str]) -> bool:
-    """ "Yes, it is", "I think so", "so am I", "come in", "that's who I was with": dangling words that may close."""
+    """As in "yes, it is", "I think so", "so am I", "come in", "that's who I was with": dangling words that may close."""
     pair = (words[-2], words[-1])
     if pair[1] in {"is", "are", "am", "was", "were"}:
         return pair[0] in {"it", "that", "this", "he", "she", "there", "i", "we", "they", "you"}

@@ -6,9 +6,9 @@ monotonic seconds; timers are actions that come back as `TimerFired`. Starting a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from trunkline.audio.formats import PTIME_MS
 from trunkline.conversation.endpointing import wait_s
 from trunkline.conversation.interruption import (
     count_words,
@@ -17,204 +17,44 @@ from trunkline.conversation.interruption import (
     stops_us_by_words,
 )
 from trunkline.conversation.turn import Signal, State, Step, step
+from trunkline.conversation.turn_events import (
+    Action,
+    BargedIn,
+    CancelTimer,
+    CommitTurn,
+    DropReply,
+    Event,
+    FinishUtterance,
+    FreeFloor,
+    KeysPressed,
+    NextReply,
+    Plain,
+    PrepareReply,
+    ReleaseReply,
+    ReplyEnded,
+    ResumeUtterance,
+    StartTimer,
+    StartUtterance,
+    TimerFired,
+    Told,
+    TranscriptionFailed,
+    Understood,
+    VoicePaused,
+    VoiceStarted,
+    WithholdReply,
+)
 from trunkline.conversation.turn_taking import TurnTaking
-
-Timer = Literal["transcript", "end_of_turn", "interruption", "false_interruption"]
 
 TRANSCRIPT_LIMIT_S: Final = 3.0
 """After so long a final transcript is not waited for any more."""
 
+_FRAME_S: Final = PTIME_MS / 1000
+_TOLERANCE_S: Final = 0.001
+"""Times of frames are sums of floating-point numbers."""
+
 _EARLY_ANSWER_S: Final = 1.2
 """A "yes" that ended at most so long before we did answers what we were about to end with."""
 
-
-# --- what happens -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceStarted:
-    """The caller's voice, heard since `onset_s`; `preroll_ms` before now is where listening must begin."""
-
-    at_s: float
-    onset_s: float
-    preroll_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class VoicePaused:
-    """Silence since `since_s`."""
-
-    at_s: float
-    since_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Understood:
-    """A transcript of utterance `utterance`, the latest or (`is_final`) the last one; empty where nothing was understood."""
-
-    at_s: float
-    utterance: int
-    text: str
-    is_final: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptionFailed:
-    """Utterance `utterance` gets no further transcript; what was understood so far has to do."""
-
-    at_s: float
-    utterance: int
-
-
-@dataclass(frozen=True, slots=True)
-class TimerFired:
-    """A timer that was started and not stopped ran out."""
-
-    at_s: float
-    timer: Timer
-
-
-@dataclass(frozen=True, slots=True)
-class KeysPressed:
-    """The caller pressed keys; `text` tells the model so."""
-
-    at_s: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyEnded:
-    """Everything of the reply was heard (or there was nothing to hear); `last_sentence` is what it ended with."""
-
-    at_s: float
-    last_sentence: str
-
-
-Plain = Literal["reply_wanted", "farewell_wanted", "reply_started", "suspend", "resume", "close"]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What needs no words."""
-
-    at_s: float
-    what: Plain
-
-
-Event = (
-    VoiceStarted
-    | VoicePaused
-    | Understood
-    | TranscriptionFailed
-    | TimerFired
-    | KeysPressed
-    | ReplyEnded
-    | Told
-)
-
-
-# --- what to do ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StartUtterance:
-    """Listen from `preroll_ms` before now."""
-
-    utterance: int
-    preroll_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeUtterance:
-    """The utterance goes on."""
-
-    utterance: int
-
-
-@dataclass(frozen=True, slots=True)
-class FinishUtterance:
-    """The utterance paused; its final transcript is wanted."""
-
-    utterance: int
-
-
-@dataclass(frozen=True, slots=True)
-class PrepareReply:
-    """Make the reply to `text`, which ended at `speech_end_s`, and keep it back."""
-
-    text: str
-    speech_end_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseReply:
-    """The reply may be heard, from where it stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class WithholdReply:
-    """Stop at once; it may go on later."""
-
-
-@dataclass(frozen=True, slots=True)
-class DropReply:
-    """It will never go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommitTurn:
-    """The caller's turn stands. Times are monotonic seconds."""
-
-    text: str
-    speech_start_s: float
-    speech_end_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class BargedIn:
-    """The caller took the floor with a voice that began at `onset_s`."""
-
-    onset_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class NextReply:
-    """Say what waits to be said."""
-
-
-@dataclass(frozen=True, slots=True)
-class FreeFloor:
-    """Nobody speaks and nothing is being prepared."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartTimer:
-    """Come back with `TimerFired` after so long; replaces the timer that runs."""
-
-    timer: Timer
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class CancelTimer:
-    """The timer that runs, if any, is not wanted any more."""
-
-
-Action = (
-    StartUtterance
-    | ResumeUtterance
-    | FinishUtterance
-    | PrepareReply
-    | ReleaseReply
-    | WithholdReply
-    | DropReply
-    | CommitTurn
-    | BargedIn
-    | NextReply
-    | FreeFloor
-    | StartTimer
-    | CancelTimer
-)
 
 _TOLD: Final[dict[Plain, Signal]] = {
     "reply_wanted": Signal.REPLY_WANTED,
@@ -272,7 +112,7 @@ class Floor:
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _judge(self, event: Event) -> Signal | None:
+    def _judge(self, event: Event) -> Signal | None:  # noqa: PLR0911 (one line an event)
         """What the event means now; None when it means nothing. Takes down its words and times."""
         match event:
             case VoiceStarted():
@@ -286,7 +126,7 @@ class Floor:
             case TranscriptionFailed():
                 return self._judge_failure(event)
             case TimerFired():
-                return self._judge_timer(event.timer)
+                return self._judge_timer(event)
             case KeysPressed():
                 self._text = event.text
                 self._onset_s = self._speech_start_s = self._speech_end_s = event.at_s
@@ -339,14 +179,19 @@ class Floor:
             return self._asked.rstrip().endswith("?")
         return bool(text.strip())
 
-    def _judge_timer(self, timer: Timer) -> Signal:
-        match timer:
+    def _judge_timer(self, event: TimerFired) -> Signal:
+        match event.timer:
             case "transcript":
                 self._is_pending = False
                 return self._judge_final()
             case "end_of_turn":
                 return Signal.TURN_ENDED
             case "interruption":
+                if (
+                    event.voiced_until_s - self._onset_s
+                    < self._settings.interruption_min_duration - _TOLERANCE_S
+                ):
+                    return Signal.INTERRUPTION_EARLY
                 certain = stops_us_by_voice(self._text, self._settings.interruption_min_words)
                 return Signal.INTERRUPTION_CERTAIN if certain else Signal.INTERRUPTION_UNSURE
             case "false_interruption":
@@ -423,8 +268,9 @@ class Floor:
                 )
                 return StartTimer("end_of_turn", max(0.0, self._speech_end_s + wait - event.at_s))
             case Step.WAIT_INTERRUPTION:
-                lasted_s = event.at_s - self._onset_s
-                return StartTimer("interruption", max(0.0, settings.interruption_min_duration - lasted_s))
+                heard_s = event.voiced_until_s if isinstance(event, TimerFired) else event.at_s
+                missing_s = settings.interruption_min_duration - (heard_s - self._onset_s)
+                return StartTimer("interruption", max(_FRAME_S, missing_s))
             case Step.WAIT_WORDS:
                 return StartTimer(
                     "false_interruption", settings.false_interruption_timeout or TRANSCRIPT_LIMIT_S

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WORDS: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+")
+_WORDS: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*|\d+")
 
-_BACKCHANNELS: Final = frozenset(
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_BACKCHANNELS: Final = _set(
     "mm mmm mhm mm-hm mm-hmm mhmm hm hmm uh-huh uh huh ah oh aha yeah yep yes ok okay right sure good great cool nice "
-    "alright i see really wow perfect exactly um er".split()
+    "alright i see really wow perfect exactly um er"
 )
 """What listeners say to show that they listen."""
 

@@ -95,7 +95,7 @@ class ReplyWriter:
             await self._rounds(reply)
         except UpstreamError as error:
             await self._fall_back(reply, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a guest of ours failed; logged)
             _log.exception("reply failed", model=self._engines.model.name)
             await self._fall_back(reply, error)
         await reply.synthesis.close()

@@ -9,17 +9,25 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_SENTENCE_END: Final = re.compile(r"(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+|\n+)")  # noqa: RUF001
-_CLAUSE_END: Final = re.compile(r"[,;:—–](?=\s)")  # noqa: RUF001
+_SENTENCE_END: Final = re.compile(r"(?:[.!?\u2026]+[\"'\u201d\u2019)\]]*(?=\s)|[\u3002\uff01\uff1f]+|\n+)")
+_CLAUSE_END: Final = re.compile(r"[,;:\u2014\u2013](?=\s)")
 _LAST_WORD: Final = re.compile(r"(\S+)$")
-_RIPE_END: Final = re.compile(r"[A-Za-z0-9À-ɏ][.!?…]+[\"'”’)\]]*$")
-_ABBREVIATIONS: Final = frozenset(
-    "mr. mrs. ms. dr. prof. st. sr. jr. vs. etc. e.g. i.e. a.m. p.m. approx. ext. dept. inc. ltd. no. nr. tel. fig. min. max. "
-    "jan. feb. mar. apr. jun. jul. aug. sep. sept. oct. nov. dec. mon. tue. wed. thu. fri. sat. sun. bzw. z.b. d.h. "
-    "bijv. o.a. d.w.z. m.b.v.".split()
+_RIPE_END: Final = re.compile(r"[A-Za-z0-9\u00c0-\u024f][.!?\u2026]+[\"'\u201d\u2019)\]]*$")
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_TITLES: Final = _set(
+    "mr. mrs. ms. dr. prof. st. e.g. i.e. vs. approx. nr. tel. fig. bzw. z.b. d.h. bijv. o.a. d.w.z. m.b.v."
 )
-_MAY_CLOSE: Final = frozenset({"etc.", "a.m.", "p.m.", "inc.", "ltd.", "jr.", "sr.", "no."})
-"""Abbreviations that also end sentences, when what follows begins with a capital letter."""
+"""Never the end of a sentence."""
+
+_ABBREVIATIONS: Final = _set(
+    "sr. jr. etc. a.m. p.m. ext. dept. inc. ltd. no. min. max. jan. feb. aug. sept. oct. nov. dec. mon. tue. wed. thu. fri."
+)
+"""The end of one when what follows begins with a capital letter."""
 
 _FIRST_CLAUSE_LEAST: Final = 12
 _LONGEST: Final = 220
@@ -80,10 +88,12 @@ def _is_no_end(text: str, following: str) -> bool:
     word = _LAST_WORD.search(text)
     if word is None or not word.group().endswith("."):
         return False
-    last = word.group().lstrip("(\"'“‘").lower()  # noqa: RUF001
+    last = word.group().lstrip("(\"'\u201c\u2018").lower()
     follows_capital = following.lstrip()[:1].isupper()
+    if last in _TITLES:
+        return True
     if last in _ABBREVIATIONS:
-        return not (last in _MAY_CLOSE and follows_capital)
+        return not follows_capital
     is_initial = len(last) == 2 and last[0].isalpha() and last[0] not in "iao"
     is_list_number = last[:-1].isdigit() and text.strip() == word.group()
     return is_initial or is_list_number

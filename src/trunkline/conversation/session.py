@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from trunkline.audio.formats import AudioFormat
-from trunkline.conversation import floor as turn
+from trunkline.conversation import turn_events as turn
+from trunkline.conversation.agenda import Agenda, Wanted
 from trunkline.conversation.caller_audio import CallerAudio
 from trunkline.conversation.ear import Ear
-from trunkline.conversation.latency import ReplyKind
+from trunkline.conversation.floor import Floor
+from trunkline.conversation.keys import KeyCollector
 from trunkline.conversation.plan import CallSide, ConversationEngines, ConversationPlan
 from trunkline.conversation.replies import Replies, settle
 from trunkline.conversation.reply import Reply
 from trunkline.conversation.silence import GiveUp, Prompt, SilencePlan, after_silence, wait_s
+from trunkline.conversation.tasks import OwnedTasks
 from trunkline.conversation.timers import Timers
-from trunkline.conversation.tool_use import AfterHeard, EndCall, TransferCall
+from trunkline.conversation.tool_use import EndCall, TransferCall
 from trunkline.conversation.turn import IllegalSignalError, State
 from trunkline.conversation.turn_taking import TurnTaking
 from trunkline.core.clock import Clock
@@ -34,28 +35,12 @@ from trunkline.pbx.port import MediaChannel
 __all__ = ["CallSide", "Conversation", "ConversationEngines", "ConversationPlan", "SilencePlan", "TurnTaking"]
 
 _log = structlog.get_logger()
-_KEYS_PAUSE_S: Final = 2.0
-_LAST_KEY: Final = "#"
-_LONGEST_KEYS: Final = 64
 _GAP_CHECK_S: Final = 0.1
 _WE_ARE_HEARD: Final = frozenset({State.SPEAKING, State.OVERLAP, State.CLOSING})
+_WANTED: Final = frozenset({"reply_wanted", "farewell_wanted"})
 _SILENCE: Final = "silence"
-_KEYS: Final = "keys"
 _GAP: Final = "gap"
 _TURN: Final = "turn"
-
-
-@dataclass(slots=True, eq=False)
-class _Wanted:
-    """Something of our own to say, waiting for the floor. Without text the model is asked."""
-
-    kind: ReplyKind
-    asked_s: float
-    text: str | None = None
-    prepared: Reply | None = None
-    after: AfterHeard | None = None
-    is_last: bool = False
-    waiter: asyncio.Future[bool] | None = None
 
 
 class Conversation:
@@ -73,7 +58,8 @@ class Conversation:
         self._plan = plan
         self._call = call
         self._clock = clock
-        self._floor = turn.Floor(plan.turn_taking)
+        self._tasks = OwnedTasks("conversation")
+        self._floor = Floor(plan.turn_taking)
         self._caller = CallerAudio(audio, engines.detector)
         self._ear = Ear(
             engines.ears,
@@ -84,16 +70,14 @@ class Conversation:
             on_failed=self.on_engine_failed,
         )
         self._replies = Replies(
-            plan, engines, audio, call=call, clock=clock, spawn=self._spawn, listener=self
+            plan, engines, audio, call=call, clock=clock, spawn=self._tasks.spawn, listener=self
         )
         self._timers = Timers()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._events: deque[turn.Event] = deque()
         self._is_handling = False
-        self._wanted: deque[_Wanted] = deque()
+        self._agenda = Agenda(self._replies)
         self._greeting: Reply | None = None
-        self._keys = ""
-        self._keys_are_whole = False
+        self._keys = KeyCollector(self._timers, self._hand_in_keys)
         self._silent_attempts = 0
         self._is_started = False
         self._is_suspended = False
@@ -106,7 +90,7 @@ class Conversation:
         if self._is_stopped:
             return
         self._make_greeting()
-        self._spawn(self._open_ear(), "ear")
+        self._tasks.spawn(self._open_ear(), "ear")
 
     def attach(self, media: MediaChannel) -> None:
         """Speaks on this channel from now on; again with a new one after a loss."""
@@ -121,28 +105,27 @@ class Conversation:
         self._replies.answered_s = now
         self._make_greeting()
         if not self._ear.is_wanted:
-            self._spawn(self._open_ear(), "ear")
+            self._tasks.spawn(self._open_ear(), "ear")
         if self._greeting is not None:
             greeting, self._greeting = self._greeting, None
             greeting.latency.origin_s = greeting.latency.answered_s = now
-            self._wanted.appendleft(_Wanted("greeting", now, prepared=greeting))
+            self._agenda.add_first(Wanted("greeting", now, prepared=greeting))
         self._use_free_floor()
 
     async def say(self, text: str, *, end_after: bool = False) -> None:
         """Says `text` once the floor is free; with `end_after` it is the last thing said, whatever the caller does."""
-        self._want(_Wanted("say", self._clock.monotonic(), text, is_last=end_after))
+        self._want(Wanted("say", self._clock.monotonic(), text, is_last=end_after))
 
     async def say_and_wait(self, text: str, timeout_s: float) -> bool:
         """Says `text` once the floor is free; true when it was heard to its end within `timeout_s` seconds."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        wanted = _Wanted("say", self._clock.monotonic(), text, waiter=waiter)
+        wanted = Wanted("say", self._clock.monotonic(), text, waiter=waiter)
         self._want(wanted)
         try:
             async with asyncio.timeout(timeout_s):
                 return await waiter
         except TimeoutError:
-            if wanted in self._wanted:
-                self._wanted.remove(wanted)
+            self._agenda.withdraw(wanted)
             return False
 
     async def inject(self, content: str, *, trigger_response: bool) -> None:
@@ -151,7 +134,7 @@ class Conversation:
         line = self._replies.memory.add_context(content, self._replies.since_answer_ms(now))
         self._call.tell("transcript", line.as_json())
         if trigger_response:
-            self._want(_Wanted("injected", now))
+            self._want(Wanted("injected", now))
 
     def pause(self) -> None:
         """Hold or transfer: nobody is listened to, nothing is said; what waits to be said waits on."""
@@ -174,15 +157,9 @@ class Conversation:
         self._is_stopped = True
         self._handle(turn.Told(self._clock.monotonic(), "close"))
         self._timers.cancel_all()
-        if self._greeting is not None:
-            self._tasks.update(self._greeting.tasks)
-        for wanted in self._wanted:
-            settle(wanted.waiter, heard=False)
-        self._wanted.clear()
+        self._agenda.clear()
         await self._replies.speaker.flushed()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.end()
         await self._ear.close()
 
     def transcript(self) -> list[dict[str, Any]]:
@@ -218,12 +195,7 @@ class Conversation:
         """A key; keys become a turn of the caller after a pause, or at once at `#`."""
         if not self._is_started or self._is_suspended or self._is_stopped:
             return
-        self._keys = (self._keys + digit)[-_LONGEST_KEYS:]
-        if digit == _LAST_KEY:
-            self._timers.cancel(_KEYS)
-            self._finish_keys()
-        else:
-            self._timers.start(_KEYS, _KEYS_PAUSE_S, self._finish_keys)
+        self._keys.press(digit)
 
     def on_lost(self, reason: str) -> None:
         """The channel is gone; what is being said waits for the next one."""
@@ -289,11 +261,17 @@ class Conversation:
             self._is_handling = False
 
     def _handle_one(self, event: turn.Event) -> None:
+        if (
+            isinstance(event, turn.Told)
+            and event.what in _WANTED
+            and self._floor.state is not State.LISTENING
+        ):
+            return  # somebody was quicker; it waits for the next free floor
         before = self._floor.state
         try:
             actions = self._floor.handle(event)
         except IllegalSignalError as error:
-            _log.error("turn machine refused", error=error.message)  # noqa: TRY400 (the sentence says it all)
+            _log.error("turn machine refused", error=error.message)
             return
         for action in actions:
             self._act(action)
@@ -308,10 +286,9 @@ class Conversation:
             self._caller.turn_is_over()
         if self._caller.is_voiced and _GAP not in self._timers.running:
             self._timers.start(_GAP, _GAP_CHECK_S, self._check_gap)
-        if self._keys_are_whole and self._floor.takes_keys:
-            self._hand_in_keys()
+        self._hand_in_keys()
 
-    def _act(self, action: turn.Action) -> None:  # noqa: C901, PLR0912 (one line an action)
+    def _act(self, action: turn.Action) -> None:  # noqa: PLR0912 (one line an action)
         match action:
             case turn.StartUtterance():
                 self._ear.start(action.utterance, action.preroll_ms)
@@ -332,18 +309,18 @@ class Conversation:
             case turn.CommitTurn():
                 self._commit(action)
             case turn.NextReply():
-                self._speak_next()
+                self._replies.take(self._agenda.take_next())
+                self._replies.release()
             case turn.FreeFloor():
                 self._use_free_floor()
             case turn.StartTimer():
                 timer = action.timer
-                self._timers.start(
-                    _TURN,
-                    action.seconds,
-                    lambda: self._handle(turn.TimerFired(self._clock.monotonic(), timer)),
-                )
+                self._timers.start(_TURN, action.seconds, lambda: self._time_is_up(timer))
             case turn.CancelTimer():
                 self._timers.cancel(_TURN)
+
+    def _time_is_up(self, timer: turn.Timer) -> None:
+        self._handle(turn.TimerFired(self._clock.monotonic(), timer, self._caller.voiced_until_s))
 
     # --- the caller's turn --------------------------------------------------------------------------------------------
 
@@ -372,14 +349,9 @@ class Conversation:
         if self._caller.is_voiced and not self._is_suspended:
             self._timers.start(_GAP, _GAP_CHECK_S, self._check_gap)
 
-    def _finish_keys(self) -> None:
-        self._keys_are_whole = True
-        if self._floor.takes_keys:
-            self._hand_in_keys()
-
     def _hand_in_keys(self) -> None:
-        keys, self._keys, self._keys_are_whole = self._keys, "", False
-        self._handle(turn.KeysPressed(self._clock.monotonic(), f"Keys pressed: {keys}"))
+        if self._keys.are_whole and self._floor.takes_keys:
+            self._handle(turn.KeysPressed(self._clock.monotonic(), f"Keys pressed: {self._keys.take()}"))
 
     # --- what we say ourselves ----------------------------------------------------------------------------------------
 
@@ -387,34 +359,23 @@ class Conversation:
         if self._plan.greeting and self._greeting is None and not self._replies.present:
             self._greeting = self._replies.recital("greeting", self._plan.greeting, self._clock.monotonic())
 
-    def _want(self, wanted: _Wanted) -> None:
+    def _want(self, wanted: Wanted) -> None:
         if self._is_stopped or self._floor.state in {State.CLOSING, State.CLOSED}:
             settle(wanted.waiter, heard=False)
             return
-        self._wanted.append(wanted)
+        self._agenda.add(wanted)
         if self._is_started and self._floor.state is State.LISTENING:
             self._use_free_floor()
 
     def _use_free_floor(self) -> None:
         """Says what waits to be said; with nothing to say, the caller's silence begins to count."""
-        if self._wanted:
-            what: turn.Plain = "farewell_wanted" if self._wanted[0].is_last else "reply_wanted"
+        if self._agenda:
+            what: turn.Plain = "farewell_wanted" if self._agenda.next_is_last else "reply_wanted"
             self._handle(turn.Told(self._clock.monotonic(), what))
         elif self._plan.silence is not None:
             self._timers.start(
                 _SILENCE, wait_s(self._plan.silence, self._silent_attempts), self._break_silence
             )
-
-    def _speak_next(self) -> None:
-        wanted = self._wanted.popleft()
-        reply = wanted.prepared
-        if reply is None and wanted.text is not None:
-            reply = self._replies.recital(wanted.kind, wanted.text, wanted.asked_s)
-        elif reply is None:
-            reply = self._replies.answer(wanted.kind, wanted.asked_s)
-        reply.after, reply.is_last, reply.waiter = wanted.after, wanted.is_last, wanted.waiter
-        self._replies.take(reply)
-        self._replies.release()
 
     def _break_silence(self) -> None:
         assert self._plan.silence is not None
@@ -422,11 +383,11 @@ class Conversation:
         match after_silence(self._plan.silence, self._silent_attempts):
             case Prompt(text):
                 self._silent_attempts += 1
-                self._want(_Wanted("silence", now, text))
+                self._want(Wanted("silence", now, text))
             case GiveUp(text):
                 farewell = EndCall("silence_timeout")
                 if text:
-                    self._want(_Wanted("silence", now, text, after=farewell))
+                    self._want(Wanted("silence", now, text, after=farewell))
                 else:
                     self._end(farewell)
 
@@ -434,23 +395,7 @@ class Conversation:
         self._handle(turn.Told(self._clock.monotonic(), "close"))
         self._call.request_end(farewell.reason)
 
-    # --- tasks --------------------------------------------------------------------------------------------------------
-
     async def _open_ear(self) -> None:
         ear = await self._ear.open()
         self._caller.open(ear)
         self._ear.catch_up()
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Work that this conversation owns; its failure is logged and never ends the call."""
-        task = asyncio.create_task(_guarded(work, name), name=f"conversation {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
-    try:
-        await work
-    except Exception:
-        _log.exception("work of a conversation failed", work=name)

@@ -26,7 +26,7 @@ _SEND_LIMIT_S: Final = 2.0
 _FLUSH_LIMIT_S: Final = 1.0
 _MARK_SLACK_S: Final = 0.03  # a mark is that late before the timer takes its place
 _LAST_MARK_SLACK_S: Final = 0.3
-_STALL_S: Final = 5.0  # a PBX that plays nothing for so long has lost what it was given
+_LOST_MARK_S: Final = 1.0  # a mark that is so late is taken for lost, and what it stood for as heard
 _NEARLY_DRY_MS: Final = 2 * PTIME_MS
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
@@ -181,6 +181,7 @@ class Speaker:
         while not self._is_over(utterance):
             self._wake.clear()
             now = self._clock.monotonic()
+            self._give_up_marks(now)
             self._account(utterance, now)
             size = self._sendable(utterance, now, is_first=is_first)
             if size:
@@ -201,6 +202,7 @@ class Speaker:
         self._ledger.end()
         self._ledger.forget(utterance.id)
         self._playing = self._task = None
+        self._first_mark = self._last_mark = ""
         self._listener.on_finished(utterance)
 
     def _sendable(self, utterance: Utterance, now: float, *, is_first: bool) -> int:
@@ -274,13 +276,16 @@ class Speaker:
         if not utterance.is_closed or utterance.untaken:
             return False
         now = self._clock.monotonic()
-        late_s = now - self._ledger.drained_at_s()
-        if self._ledger.pending_bytes(now) == 0:
-            return not self._last_mark or late_s >= _LAST_MARK_SLACK_S
-        if late_s >= _STALL_S:
-            _log.warning("playout stalled", pending_ms=round(self._ledger.queued_ahead_ms(now)))
-            return True
-        return False
+        if self._ledger.pending_bytes(now):
+            return False
+        return not self._last_mark or now - self._ledger.drained_at_s() >= _LAST_MARK_SLACK_S
+
+    def _give_up_marks(self, now: float) -> None:
+        """A PBX that answers no marks may still play; without them we could not go on."""
+        is_late = now - self._ledger.drained_at_s() >= _LOST_MARK_S
+        if is_late and self._last_mark and self._ledger.pending_bytes(now):
+            _log.warning("marks lost", pending_ms=round(self._ledger.queued_ahead_ms(now)))
+            self.on_mark(self._last_mark)
 
     def _pause_s(self, utterance: Utterance, now: float) -> float | None:
         """How long to sleep when nobody wakes us; None where only new sound or a new channel can help."""

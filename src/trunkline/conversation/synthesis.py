@@ -90,7 +90,7 @@ class Synthesis:
                 await self._synthesise(spoken, rate_hz, chunks)
         except UpstreamError as error:
             self._on_failed(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a guest of ours failed; logged)
             _log.exception("speech synthesis failed", voice=self._voice.name)
             self._on_failed(error)
         else:

@@ -54,6 +54,7 @@ class Signal(Enum):
     NOTHING_UNDERSTOOD = auto()  # a sound without words, or words that want no answer
     ENOUGH_OF_US = auto()  # the same after a barge-in, where we shall not go on
     INTERRUPTION_CERTAIN = auto()  # the overlap has lasted long enough
+    INTERRUPTION_EARLY = auto()  # it has, but most of it was silence
     INTERRUPTION_UNSURE = auto()  # it has, but its words are still too few
     TURN_ENDED = auto()  # the wait after the caller's words is over
     KEYS_PRESSED = auto()
@@ -105,7 +106,7 @@ _ANSWER_KEYS: Final = (_X.DROP_REPLY, _X.COMMIT_TURN, _X.PREPARE_REPLY, _X.RELEA
 
 
 def _stay(state: State, *signals: Signal) -> dict[Signal, Row]:
-    return {signal: (state, ()) for signal in signals}
+    return dict.fromkeys(signals, (state, ()))
 
 
 def _live(rows: dict[Signal, Row]) -> dict[Signal, Row]:
@@ -170,6 +171,7 @@ TABLE: Final[dict[State, dict[Signal, Row]]] = {
         {
             _E.VOICE_PAUSED: (_S.SPEAKING, (_X.STOP_WAITING, _X.FINISH_EAR)),
             _E.INTERRUPTION_CERTAIN: (_S.INTERRUPTED, (_X.BARGE_IN, _X.WITHHOLD_REPLY)),
+            _E.INTERRUPTION_EARLY: (_S.OVERLAP, (_X.WAIT_INTERRUPTION,)),
             _E.INTERRUPTION_UNSURE: (_S.OVERLAP, ()),
             _E.WORDS_SEEN: (_S.CALLER_SPEAKING, (_X.STOP_WAITING, _X.BARGE_IN, _X.DROP_REPLY)),
             _E.REPLY_ENDED: (_S.CALLER_SPEAKING, (_X.STOP_WAITING,)),

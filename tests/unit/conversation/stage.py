@@ -118,7 +118,9 @@ class FakeEars:
 
     async def warm_up(self) -> None: ...
 
-    async def open(self, rate_hz: int, sink: Any, *, language: str = "en", hints: Sequence[str] = ()) -> FakeEar:
+    async def open(
+        self, rate_hz: int, sink: Any, *, language: str = "en", hints: Sequence[str] = ()
+    ) -> FakeEar:
         if self.refusals:
             self.refusals -= 1
             raise UpstreamError("fake ears are not there")
@@ -299,7 +301,9 @@ class Stage:
         self.clock = LoopClock()
         self.channel = FakeChannel()
         engines = ConversationEngines(self.ears, FakeDetector(), self.model, self.voice, tools)
-        self.conversation = Conversation(plan, engines=engines, audio=SLIN_8K, call=self.call, clock=self.clock)
+        self.conversation = Conversation(
+            plan, engines=engines, audio=SLIN_8K, call=self.call, clock=self.clock
+        )
         self.connect(self.channel)
         self.is_sending = True
         self._sound: list[int] = []

@@ -24,7 +24,9 @@ class _NoWaiting(selectors.BaseSelector):
         ready = self._inner.select(0)
         if not ready:
             if timeout is None:
-                raise RuntimeError("Nothing will ever happen any more: a task waits for something that nobody does.")
+                raise RuntimeError(
+                    "Nothing will ever happen any more: a task waits for something that nobody does."
+                )
             self.now += timeout
         return ready
 
