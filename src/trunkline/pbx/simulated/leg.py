@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from trunkline.core.errors import UpstreamError
+from trunkline.core.errors import InvalidField
 from trunkline.core.ids import BridgeId, LegId
 from trunkline.pbx.hangup import Q850, Hangup, q850_of_sip, verdict
 from trunkline.pbx.port import LegAnswered, LegDigit, LegEarlyMedia, LegEvent, LegQuality, LegRinging
@@ -228,10 +228,10 @@ def checked_digits(digits: str) -> str:
     """DTMF that can be sent.
 
     Raises:
-        UpstreamError: another character is among them.
+        InvalidField: they are too many, or none, or another character is among them.
     """
-    if not digits or set(digits) - set("0123456789*#ABCD"):
-        raise UpstreamError("Only 0-9, *, # and A-D can be sent as digits.")
+    if not 0 < len(digits) <= 64 or set(digits) - set("0123456789*#ABCD"):
+        raise InvalidField("digits", "digits must be 1 to 64 of 0-9, *, # and A-D.")
     return digits
 
 
