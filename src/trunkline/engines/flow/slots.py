@@ -65,6 +65,9 @@ _NOT_A_NAME: Final = frozenset(
     )
 )
 
+_BARE_WORDS: Final = 3
+"""A bare answer has no more words; a longer one says something else."""
+
 
 def find(slot: Slot, text: str) -> str | None:
     """The value where it is plainly said."""
@@ -121,7 +124,11 @@ def _bare_name(text: str) -> str | None:
     words = [word.strip(".,!?") for word in text.split()]
     while words and words[0].lower() in _NOT_A_NAME:
         words.pop(0)
-    is_short = len(words) <= 3 and all(word and word[0].isalpha() for word in words)
+    is_short = (
+        len(text.split()) <= _BARE_WORDS + 2
+        and len(words) <= _BARE_WORDS
+        and all(word and word[0].isalpha() for word in words)
+    )
     return _name(words) if is_short else None
 
 
@@ -192,7 +199,7 @@ def _many_digits(text: str) -> str | None:
 
 def _bare_hour(text: str) -> str | None:
     hour = _BARE_HOUR.search(text)
-    return f"at {hour['hour'].lower()}" if hour else None
+    return f"at {hour['hour'].lower()}" if hour and len(text.split()) <= _BARE_WORDS else None
 
 
 _Finder = Callable[[Slot, str], str | None]
