@@ -6,12 +6,21 @@ import re
 from datetime import UTC, datetime, time
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from trunkline.core.errors import InvalidField
 from trunkline.resources.assistant import AssistantPatch, TransientAssistant, given
 from trunkline.resources.fields import (
+    WHOLE,
     Digits,
     Document,
     Number,
@@ -20,9 +29,9 @@ from trunkline.resources.fields import (
     Spoken,
     Text,
     TransferTarget,
-    Whole,
 )
 from trunkline.resources.merge import AssistantChoice
+from trunkline.resources.schema_rules import Schema, not_both, present
 from trunkline.resources.validation import parse
 from trunkline.store.rows import CallStatus
 
@@ -42,12 +51,28 @@ _RENAMED: Final = (
 )
 
 
+_SAVED: Final[Schema] = {"anyOf": [present("assistant_id", "string"), present("agent_id", "string")]}
+_ONCE: Final[Schema] = {"anyOf": [present("assistant", "object"), present("agent", "object")]}
+_CHANGED: Final[Schema] = {
+    "anyOf": [present("assistant_override", "object"), present("agent_config", "object")]
+}
+_MODES: Final[list[JsonValue]] = [
+    {"oneOf": [_SAVED, _ONCE]},
+    {"not": {"allOf": [_ONCE, _CHANGED]}},
+    not_both("assistant_id", "agent_id", "string"),
+    not_both("assistant", "agent", "object"),
+    not_both("assistant_override", "agent_config", "object"),
+]
+
+
 class OutboundRequest(Document):
     """Dial a number and let an assistant talk.
 
     Exactly one of: `assistant_id` (saved), `assistant` (used once), `assistant_id` with `assistant_override` (saved, changed for
     this call).
     """
+
+    model_config = ConfigDict(json_schema_extra={"allOf": _MODES})
 
     destination: Number = Field(description="Who is called, in E.164.")
     number_id: Reference | None = Field(
@@ -71,8 +96,8 @@ class OutboundRequest(Document):
     metadata: dict[str, Any] | None = Field(
         None, description="Anything of yours; comes back in the call and in every webhook."
     )
-    ring_timeout_seconds: Whole | None = Field(
-        None, ge=5, le=300, description="How long it may ring; a setting when absent."
+    ring_timeout_seconds: Annotated[int, Field(ge=5, le=300), WHOLE] | None = Field(
+        None, description="How long it may ring; a setting when absent."
     )
 
     @model_validator(mode="after")
@@ -158,8 +183,8 @@ class Transfer(Document):
         description="blind: connect on answer; warm: the target is briefed first; refer: the carrier is asked to do it.",
     )
     caller_id: Number | None = Field(None, description="Number shown to the target; absent: ours.")
-    timeout_seconds: Whole | None = Field(
-        None, ge=5, le=300, description="How long the target may ring; a setting when absent."
+    timeout_seconds: Annotated[int, Field(ge=5, le=300), WHOLE] | None = Field(
+        None, description="How long the target may ring; a setting when absent."
     )
     briefing: Phrase | None = Field(
         None, description="warm: what the target is told before the caller is connected."

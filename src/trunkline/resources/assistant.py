@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from trunkline.core.clock import iso_utc
-from trunkline.resources.engine_config import LlmConfig, LlmPatch, SttConfig, SttPatch, TtsConfig, TtsPatch
-from trunkline.resources.fields import Block, Document, Email, Name, Phrase, ShortText, Url, Whole
+from trunkline.resources.engine_config import (
+    REALTIME,
+    LlmConfig,
+    LlmPatch,
+    SttConfig,
+    SttPatch,
+    TtsConfig,
+    TtsPatch,
+)
+from trunkline.resources.fields import WHOLE, Block, Document, Email, Name, Phrase, ShortText, Url
 from trunkline.resources.sealing import masked
 from trunkline.resources.speech_config import SpeechConfig
 from trunkline.store.rows import AssistantRow
@@ -47,7 +55,7 @@ class AnalysisPlan(Block):
     structured_data_plan: StructuredDataPlan | None = Field(
         None, description="What is read out of the transcript."
     )
-    min_messages_threshold: Whole = Field(
+    min_messages_threshold: Annotated[int, WHOLE] = Field(
         2, ge=0, le=1000, description="Shorter conversations are not analysed."
     )
 
@@ -62,14 +70,14 @@ class _Common(Document):
     is_active: bool | None = Field(
         None, description="An inactive assistant takes no calls; true when absent."
     )
-    max_duration_seconds: Whole | None = Field(
-        None, ge=10, le=43_200, description="Longest call, from the answer; 600 when absent."
+    max_duration_seconds: Annotated[int, Field(ge=10, le=43_200), WHOLE] | None = Field(
+        None, description="Longest call, from the answer; 600 when absent."
     )
     autonomous_silence_handling: bool | None = Field(
         None, description="Prompts a silent caller, then hangs up."
     )
-    silence_timeout_seconds: Whole | None = Field(
-        None, ge=1, le=3600, description="Hangs up after this much silence of both sides."
+    silence_timeout_seconds: Annotated[int, Field(ge=1, le=3600), WHOLE] | None = Field(
+        None, description="Hangs up after this much silence of both sides."
     )
     voicemail_detection: bool | None = Field(None, description="Outbound: notices that a machine answered.")
     voicemail_message: Phrase | None = Field(
@@ -107,8 +115,26 @@ class AssistantCreate(Assistant):
     name: Name = Field(description="How people call it.")
 
 
+_RUNNABLE: Final[list[JsonValue]] = [
+    {
+        "properties": {
+            "llm_config": {
+                "required": ["provider"],
+                "properties": {"provider": {"enum": [*sorted(REALTIME)]}},
+            }
+        }
+    },
+    {
+        "required": ["stt_config", "tts_config"],
+        "properties": {"stt_config": {"type": "object"}, "tts_config": {"type": "object"}},
+    },
+]
+
+
 class TransientAssistant(Assistant):
-    """An assistant for one call, not saved."""
+    """An assistant for one call, not saved. Speech engines are needed beside every model that isn't realtime."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _RUNNABLE})
 
     llm_config: LlmConfig = Field(description="The language model.")
 

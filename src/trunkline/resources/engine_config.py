@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from trunkline.resources.fields import Block, Name, ShortText, Text, Url, Whole
+from trunkline.resources.fields import WHOLE, Block, Name, ShortText, Text, Url
 from trunkline.resources.tools import Tool
 
 SttProvider = Literal["whisper", "deepgram", "elevenlabs", "gladia", "mistral", "openai"]
@@ -47,11 +47,11 @@ class SttPatch(Block):
     smart_format: bool | None = Field(
         None, description="Writes dates, amounts and the like in figures (`deepgram`)."
     )
-    endpointing: Whole | None = Field(
-        None, ge=0, le=10_000, description="Silence that ends an utterance, in ms (`deepgram`)."
+    endpointing: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = Field(
+        None, description="Silence that ends an utterance, in ms (`deepgram`)."
     )
-    utterance_end_ms: Whole | None = Field(
-        None, ge=0, le=10_000, description="Gap between words that ends an utterance, in ms (`deepgram`)."
+    utterance_end_ms: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = Field(
+        None, description="Gap between words that ends an utterance, in ms (`deepgram`)."
     )
     numerals: bool | None = Field(None, description="Writes numbers in figures (`deepgram`).")
     filler_words: bool | None = Field(None, description="Keeps `uh` and `um` (`deepgram`).")
@@ -78,14 +78,14 @@ class TurnDetection(Block):
     """How a realtime model hears that the caller is done."""
 
     threshold: float | None = Field(None, ge=0, le=1, description="Probability from which sound is speech.")
-    prefix_padding_ms: Whole | None = Field(
-        None, ge=0, le=10_000, description="Audio kept from before the speech began."
+    prefix_padding_ms: Annotated[int, Field(ge=0, le=10_000), WHOLE] | None = Field(
+        None, description="Audio kept from before the speech began."
     )
-    silence_duration_ms: Whole | None = Field(
-        None, ge=0, le=30_000, description="Silence that ends the caller's turn."
+    silence_duration_ms: Annotated[int, Field(ge=0, le=30_000), WHOLE] | None = Field(
+        None, description="Silence that ends the caller's turn."
     )
-    idle_timeout_ms: Whole | None = Field(
-        None, ge=0, le=600_000, description="Quiet time after which the model speaks up."
+    idle_timeout_ms: Annotated[int, Field(ge=0, le=600_000), WHOLE] | None = Field(
+        None, description="Quiet time after which the model speaks up."
     )
 
 
@@ -106,8 +106,8 @@ class LlmPatch(Block):
     tools: list[Tool] | None = Field(
         None, max_length=128, description="What the model may do besides talking."
     )
-    max_completion_tokens: Whole | None = Field(
-        None, ge=1, le=1_000_000, description="Longest reply, in tokens."
+    max_completion_tokens: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = Field(
+        None, description="Longest reply, in tokens."
     )
     base_url: Url | None = Field(None, description="Any OpenAI-compatible server, for provider `openai`.")
     voice: ShortText | None = Field(None, description="Voice of a realtime model.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from trunkline.core.clock import Clock, iso_utc
@@ -20,6 +20,8 @@ from trunkline.store.store import Store
 
 class _Common(Document):
     """What a new number and a patch have alike."""
+
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["assistant_id", "agent_id"]}})
 
     name: ShortText | None = Field(None, description="How people call it.")
     assistant_id: Reference | None = Field(None, description="Who answers; null: nobody is assigned.")

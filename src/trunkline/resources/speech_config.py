@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trunkline.resources.fields import Block, Phrase, ShortText, Spoken, Whole
+from trunkline.resources.fields import WHOLE, Block, Phrase, ShortText, Spoken
 
 
 class TurnTakingConfig(Block):
@@ -21,7 +21,7 @@ class TurnTakingConfig(Block):
     interruption_min_duration: float = Field(
         0.3, ge=0.05, le=2, description="Caller speech shorter than this doesn't interrupt."
     )
-    interruption_min_words: Whole = Field(
+    interruption_min_words: Annotated[int, WHOLE] = Field(
         0, ge=0, le=10, description="Words the caller must have said to interrupt; 0 needs none."
     )
     false_interruption_timeout: float | None = Field(
@@ -56,7 +56,7 @@ class SilenceConfig(Block):
     final_message: Phrase | None = Field(None, description="Spoken before the hang-up.")
     first_check_seconds: float = Field(3, ge=1, le=60, description="Quiet time before the first prompt.")
     interval_seconds: float = Field(12, ge=3, le=120, description="Quiet time between prompts.")
-    max_attempts: Whole = Field(3, ge=1, le=10, description="Prompts before the hang-up.")
+    max_attempts: Annotated[int, WHOLE] = Field(3, ge=1, le=10, description="Prompts before the hang-up.")
 
 
 class SpeechConfig(Block):

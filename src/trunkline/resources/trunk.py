@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from trunkline.core.clock import iso_utc
 from trunkline.pbx.port import TrunkSpec
-from trunkline.resources.fields import Address, Credential, DialPrefix, Document, Host, Name, Source, Whole
+from trunkline.resources.fields import WHOLE, Address, Credential, DialPrefix, Document, Host, Name, Source
+from trunkline.resources.schema_rules import not_both, present
 from trunkline.store.rows import TrunkRow
 
 _FORMS: Final = ("address", "outbound_address", "host")
@@ -35,14 +36,38 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 """What a trunk's document holds when a field was not given."""
 
 
+_ONE_SPELLING: Final[list[JsonValue]] = [
+    not_both("username", "auth_username", "string"),
+    not_both("password", "auth_password", "string"),
+    not_both("address", "outbound_address", "string"),
+    not_both("address", "host", "string"),
+    not_both("outbound_address", "host", "string"),
+    # A port goes with `host`; the other two carry their own.
+    {
+        "not": {
+            "required": ["port", "address"],
+            "properties": {"port": {"type": "integer"}, "address": {"type": "string"}},
+        }
+    },
+    {
+        "not": {
+            "required": ["port", "outbound_address"],
+            "properties": {"port": {"type": "integer"}, "outbound_address": {"type": "string"}},
+        }
+    },
+]
+
+
 class _Common(Document):
     """What a new trunk and a patch have alike."""
+
+    model_config = ConfigDict(json_schema_extra={"allOf": _ONE_SPELLING})
 
     address: Address | None = Field(None, description="Where the carrier takes calls: `host[:port]`.")
     outbound_address: Address | None = Field(None, description="The same in another spelling.")
     host: Host | None = Field(None, description="The same, without the port.")
-    port: Whole | None = Field(
-        None, ge=1, le=65535, description="Port beside `host`; absent: 5060, or 5061 for tls."
+    port: Annotated[int, Field(ge=1, le=65535), WHOLE] | None = Field(
+        None, description="Port beside `host`; absent: 5060, or 5061 for tls."
     )
     auth_username: Credential | None = Field(None, description="User that the carrier asks for.")
     username: Credential | None = Field(None, description="The same in another spelling.")
@@ -61,17 +86,15 @@ class _Common(Document):
         None, min_length=1, max_length=6, description="Best first; ulaw, alaw when absent."
     )
     srtp: bool | None = Field(None, description="Encrypts the audio.")
-    max_channels: Whole | None = Field(
-        None, ge=1, le=100_000, description="Most calls at once; absent: no limit of the trunk's own."
+    max_channels: Annotated[int, Field(ge=1, le=100_000), WHOLE] | None = Field(
+        None, description="Most calls at once; absent: no limit of the trunk's own."
     )
     cps: float | None = Field(
         None, gt=0, le=1000, description="Most new calls a second; absent: no limit of the trunk's own."
     )
     prefix: DialPrefix | None = Field(None, description="Put in front of the number that is dialled.")
-    strip: Whole | None = Field(
+    strip: Annotated[int, Field(ge=0, le=15), WHOLE] | None = Field(
         None,
-        ge=0,
-        le=15,
         description="Characters taken off the number's front before `prefix` goes on; 1 takes the +.",
     )
     from_domain: Host | None = Field(None, description="Domain in our From header.")
@@ -126,9 +149,7 @@ class TrunkCreate(_Common):
     """A SIP connection to a carrier. The carrier's address is needed in one of its three spellings."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [{"required": [form], "properties": {form: {"type": "string"}}} for form in _FORMS]
-        }
+        json_schema_extra={"allOf": [*_ONE_SPELLING, {"anyOf": [present(form, "string") for form in _FORMS]}]}
     )
 
     name: Name = Field(description="How people call it.")
