@@ -81,7 +81,7 @@ SUBSCRIBERS: Final[tuple[Subscriber, ...]] = (
         (
             _said("demo-1", "Hello, I would like to book an appointment please."),
             _said("demo-2", "My name is Anna Fisher."),
-            _said("demo-3", "Tuesday at ten in the morning, please."),
+            _said("demo-3", "Friday at ten in the morning, please."),
             _said("demo-4", "Sorry, stop. Is parking free?"),
             _said("demo-5", "I would like to talk to a human please."),
             _said("demo-6", "Hello. This is Anna Fisher. Thank you for your help. Goodbye."),

@@ -12,7 +12,7 @@ from typing import Any, Final
 Json = Mapping[str, Any]
 
 GREETING: Final = "Hello, this is Harbour Dental. How can I help you today?"
-NEWS: Final = "Doctor Brown will see you on Tuesday."
+NEWS: Final = "Doctor Brown will see you on Friday."
 """Given to the assistant by `inject-context` with `trigger_response`; it must tell the caller."""
 NOTICE: Final = "We will send you a text message to confirm."
 """Put into the assistant's mouth by `say`."""
