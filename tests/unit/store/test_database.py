@@ -140,3 +140,26 @@ async def test_a_time_without_zone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="without a zone"):
         await store.organizations.insert(OrganizationRow(OrganizationId("o"), "O", datetime(2026, 3, 1)))
     await store.close()
+
+
+async def test_cancelled_work_never_blocks_the_writer(tmp_path: Path) -> None:
+    """A hundred writes cancelled at different moments, and the next one goes through; what was told as done is there."""
+    store = await Store.open(f"sqlite:///{tmp_path}/t.sqlite3")
+    done = []
+
+    async def write(index: int) -> None:
+        await store.organizations.insert(OrganizationRow(OrganizationId(f"o{index}"), "O", NOW))
+        done.append(f"o{index}")
+
+    for index in range(100):
+        task = asyncio.create_task(write(index))
+        for _ in range(index % 25):
+            await asyncio.sleep(0.0002)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(10):
+        await write(1000)
+        kept = {row.id for row in await store.organizations.list()}
+    await store.close()
+
+    assert set(done) <= kept
