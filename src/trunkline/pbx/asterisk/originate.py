@@ -31,7 +31,9 @@ async def originate(rest: AriRest, book: LegBook, app: str, order: Originate, co
     """Carries the order out, up to the dial.
 
     Args:
-        rest, book, app: the PBX's interface, who waits for legs, and our application's name.
+        rest: the PBX's interface.
+        book: who waits for legs.
+        app: our application's name.
         order: what to dial.
         codecs: the trunk's, best first; empty leaves the choice to the PBX.
 
