@@ -54,6 +54,7 @@ class SimulatedLeg:
         is_muted: what it says does not reach the bridge.
         is_held: its party hears music.
         has_ringback: its party hears a ringing tone.
+        has_failed: its work raised; told once.
     """
 
     def __init__(self, leg_id: LegId, created_at: datetime) -> None:
@@ -64,6 +65,7 @@ class SimulatedLeg:
         self.is_muted = False
         self.is_held = False
         self.has_ringback = False
+        self.has_failed = False
         self.frame: Samples | None = None  # what it says in this tick
 
     def talk(self) -> Samples | None:

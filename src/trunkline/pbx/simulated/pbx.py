@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -92,7 +92,7 @@ class SimulatedPbx:
         """Begins to tick."""
         self._is_up = True
         self._started_at = self._clock.now()
-        self._spawn(self._switch.run(), f"{self._node} ticks")
+        self._spawn(self._switch.run, f"{self._node} ticks")
 
     async def close(self) -> None:
         """Ends everything that runs here; without it the legs stand still."""
@@ -154,7 +154,7 @@ class SimulatedPbx:
             loop.call_later(order.ring_timeout_s, self._ring_out, leg),
             loop.call_later(order.max_duration_s, self._end, leg.id, CLEARED),
         ]
-        self._scripts[leg.id] = self._spawn(leg.run(), f"{self._node} {leg.id}")
+        self._scripts[leg.id] = self._spawn(leg.run, f"{self._node} {leg.id}")
 
     async def answer(self, leg_id: LegId) -> None:
         """Picks up for the leg's party."""
@@ -375,15 +375,15 @@ class SimulatedPbx:
         for timer in self._timers.pop(leg_id, ()):
             timer.cancel()
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def _spawn(self, work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(_logged(work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
+async def _logged(work: Callable[[], Awaitable[None]]) -> None:
     try:
-        await work
-    except Exception:  # noqa: BLE001 - logged; the edge of a task
+        await work()
+    except Exception:  # noqa: BLE001  # the edge of a task
         _log.exception("the simulated PBX failed")
