@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from trunkline.api.operation import Answer, Ask, Operation
 from trunkline.api.render_call import Call, Shape, render_call
@@ -40,6 +40,8 @@ class CallPage(Shape):
 class Dialing(Shape):
     """The call was stored and handed to the PBX."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     success: Literal[True]
     call_id: str = Field(pattern=r"^call-outbound-[a-z0-9]{12}$")
     room_name: str = Field(pattern=r"^outbound-[a-z0-9]{8}$")
@@ -49,6 +51,8 @@ class Dialing(Shape):
 
 class Sent(Shape):
     """The command is with the call."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     success: Literal[True]
     message: Literal["Command sent successfully"]
@@ -78,6 +82,12 @@ async def control_call(ask: Ask[ControlCommand, None]) -> Answer:
     """Hands a command to a live call."""
     warnings = await ask.services.calls.control(ask.organization_id, ask.id, ask.body)
     return Answer(_warned({"success": True, "message": "Command sent successfully"}, warnings))
+
+
+async def cancel_call(ask: Ask[None, None]) -> Answer:
+    """Gives a call up, even while it rings."""
+    await ask.services.calls.cancel(ask.organization_id, ask.id)
+    return Answer({"success": True, "message": "Command sent successfully"})
 
 
 def _warned(body: dict[str, Any], warnings: Sequence[str]) -> dict[str, Any]:
@@ -128,6 +138,7 @@ _CONTROL_EXAMPLES: Final = {
 _OF_A_CALL: Final = {
     "get": ("getCall", "/call_id"),
     "control": ("controlCall", "/call_id"),
+    "cancel": ("cancelCall", "/call_id"),
     "events": ("followCall", "/call_id"),
     "recording": ("getRecording", "/call_id"),
 }
@@ -173,5 +184,17 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
         errors=(502,),
         limited_by_call=True,
         examples=_CONTROL_EXAMPLES,
+    ),
+    Operation(
+        "POST",
+        "/calls/{id}/cancel",
+        "cancelCall",
+        _TAG,
+        "Give a call up",
+        cancel_call,
+        description="Ends a call that still rings, which `end-call` can't; one that was answered is hung up without a word.",
+        answer=Sent,
+        errors=(502,),
+        limited_by_call=True,
     ),
 )

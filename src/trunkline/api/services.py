@@ -56,6 +56,10 @@ class Calls(Protocol):
         """Hands a command to a call in progress; the warnings that go with it."""
         ...
 
+    async def cancel(self, organization_id: OrganizationId, call_id: str) -> None:
+        """Ends a call, whether it rings or talks."""
+        ...
+
     async def get(self, organization_id: OrganizationId, call_id: str) -> CallRow:
         """One call, with what a live one has said so far."""
         ...

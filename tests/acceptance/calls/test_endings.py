@@ -217,9 +217,10 @@ async def test_a_transfer_joins_caller_and_human(client: Client):
     await client.until(call_id, "in-progress")
     await client.control(call_id, type="transfer", destination=subscriber("agent").number, message="One moment, I connect you.")
     await client.wait_for_news(call_id, "transferred", within_s=25)
+    await asyncio.sleep(0.5)
     names = [channel["name"] for channel in ari(client.pair.pbx, "GET", "/channels")]
     call = await client.ended(call_id, within_s=60)
 
-    assert not [name for name in names if name.startswith("WebSocket")]
+    assert ["PJSIP", "PJSIP"] == [name.partition("/")[0] for name in names]
     assert ("ended", "transferred", "completed") == (call["status"], call["end_reason"], call["transfer"]["status"])
     assert "One moment, I connect you." in [line["content"] for line in call["messages"]]
