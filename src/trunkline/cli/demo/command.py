@@ -12,6 +12,9 @@ from trunkline.local_pbx.errors import LocalPbxError
 
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave PBX, carrier and service up.")] = False,
+    name: Annotated[
+        str, typer.Option("--name", help="Of this run, where several run side by side.", metavar="NAME")
+    ] = "demo",
     stop: Annotated[
         bool, typer.Option("--stop", help="End what --keep left up, and do nothing else.")
     ] = False,
@@ -29,15 +32,16 @@ def demo(
     trunkline demo --keep     leaves everything up and prints base URL, API key and numbers
     trunkline demo --stop     ends it
     """
+    # `--help` should not load speech models.
+    from trunkline.cli.demo.performance import perform  # noqa: PLC0415
+    from trunkline.cli.demo.stage import Place, clear_stage  # noqa: PLC0415
+
+    place = Place(name)
     try:
         if stop:
-            from trunkline.cli.demo.stage import clear_stage  # noqa: PLC0415 - as below
-
-            print("Ended." if clear_stage() else "Nothing was up.")
+            print("Ended." if clear_stage(place) else "Nothing was up.")
             return
-        from trunkline.cli.demo.performance import perform  # noqa: PLC0415 - `--help` should not load speech models
-
-        holds = perform(keep=keep)
+        holds = perform(place, keep=keep)
     except LocalPbxError as error:
         raise CliError(str(error)) from error
     if not holds:

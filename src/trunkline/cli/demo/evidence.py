@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ Json = Mapping[str, Any]
 
 _BEFORE_MS: Final = 100
 _AFTER_MS: Final = 200
+_THREADS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,41 @@ class Tracks:
     first_sound_ms: float | None
 
 
-class Listener:
-    """Understands recorded speech with the embedded recogniser, which is not the one that took part in the call."""
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One channel of a recording, understood: its samples, and each stretch of speech with its start and its words."""
 
-    def __init__(self, threads: int = 2) -> None:
-        self._model = WhisperModel(packaged_folder(), threads)
+    samples: Samples
+    rate_hz: int
+    stretches: Sequence[tuple[int, str]]
+
+    def between(self, start_ms: float, end_ms: float) -> Heard:
+        """The part from `start_ms` until before `end_ms`."""
+        first, last = (int(min(ms, 1e9) * self.rate_hz / 1000) for ms in (start_ms, end_ms))
+        text = " ".join(text for start, text in self.stretches if start_ms <= start < end_ms and text)
+        return Heard(speech_seconds(self.samples[first:last], self.rate_hz), text)
+
+
+class Listener:
+    """Understands recorded speech; its recogniser is its own, not the one that took part in the call."""
+
+    def __init__(self) -> None:
+        self._model = WhisperModel(packaged_folder(), _THREADS)
         self._prompt = self._model.prompt("en", ())
 
-    def hear(self, samples: Samples, rate_hz: int) -> Heard:
-        """How long somebody speaks on a track, and the words."""
-        texts = [self._understand(samples, rate_hz, start, end) for start, end in stretches(samples, rate_hz)]
-        return Heard(speech_seconds(samples, rate_hz), " ".join(text for text in texts if text))
+    def hear(self, tracks: Sequence[tuple[Samples, int]]) -> list[Track]:
+        """Every track with its words, several stretches at a time."""
+        work = [
+            (samples, rate_hz, start, end)
+            for samples, rate_hz in tracks
+            for start, end in stretches(samples, rate_hz)
+        ]
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="listener") as pool:
+            texts = iter(list(pool.map(lambda one: self._understand(*one), work)))
+        return [
+            Track(samples, rate_hz, [(start, next(texts)) for start, _ in stretches(samples, rate_hz)])
+            for samples, rate_hz in tracks
+        ]
 
     def _understand(self, samples: Samples, rate_hz: int, start_ms: int, end_ms: int) -> str:
         first = max(0, start_ms - _BEFORE_MS) * rate_hz // 1000
@@ -59,18 +86,18 @@ def listen(recording: Path | None, far_heard: Path | None, transfer_ms: float | 
         far_heard: the carrier's mono file of what its caller heard, from the answer; None where there is none.
         transfer_ms: when the human took over, since the answer; None where that did not happen.
     """
-    listener = Listener()
     ours, our_rate = read(recording, 2)
     far, far_rate = read(far_heard, 1)
-    caller, _ = split(ours[:, 0], our_rate, transfer_ms)
-    assistant, human = split(ours[:, 1], our_rate, transfer_ms)
-    _, far_human = split(far[:, 0], far_rate, transfer_ms)
+    caller, assistant, heard = Listener().hear(
+        [(ours[:, 0], our_rate), (ours[:, 1], our_rate), (far[:, 0], far_rate)]
+    )
+    handed_over = inf if transfer_ms is None else transfer_ms
     return Tracks(
-        caller=listener.hear(caller, our_rate),
-        assistant=listener.hear(assistant, our_rate),
-        after_transfer=listener.hear(human, our_rate),
-        far_heard=listener.hear(far[:, 0], far_rate),
-        far_heard_after=listener.hear(far_human, far_rate),
+        caller=caller.between(0, handed_over),
+        assistant=assistant.between(0, handed_over),
+        after_transfer=assistant.between(handed_over, inf),
+        far_heard=heard.between(0, inf),
+        far_heard_after=heard.between(handed_over, inf),
         first_sound_ms=first_sound_ms(far[:, 0], far_rate),
     )
 
@@ -83,12 +110,6 @@ def read(path: Path | None, channels: int) -> tuple[Samples, int]:
     if samples.shape[1] != channels:
         return np.zeros((0, channels), np.int16), 8000
     return samples, int(rate_hz)
-
-
-def split(track: Samples, rate_hz: int, at_ms: float | None) -> tuple[Samples, Samples]:
-    """Before and after a moment; all is before where there was none."""
-    at = len(track) if at_ms is None else min(len(track), int(at_ms * rate_hz / 1000))
-    return track[:at], track[at:]
 
 
 def transfer_ms(record: Json) -> float | None:

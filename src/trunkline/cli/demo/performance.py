@@ -18,19 +18,19 @@ from trunkline.cli.demo.follow import follow
 from trunkline.cli.demo.judge import Evidence, judge, summary
 from trunkline.cli.demo.report import Report
 from trunkline.cli.demo.scenario import Story, moments
-from trunkline.cli.demo.stage import OUR_NUMBERS, Stage, clear_stage, make_cast, set_stage
+from trunkline.cli.demo.stage import OUR_NUMBERS, Place, Stage, clear_stage, make_cast, set_stage
 from trunkline.cli.options import run
 from trunkline.local_pbx.subscribers import subscriber
 
 
-def perform(*, keep: bool) -> bool:
+def perform(place: Place, *, keep: bool) -> bool:
     """Runs the demo and says whether every fact was observed. Leaves nothing running unless `keep` is set."""
     report = Report()
     report.heading("Setting the stage")
     kept = False
-    with _terminated_like_ctrl_c():
+    with place.alone(), _terminated_like_ctrl_c():
         try:
-            stage = set_stage(report)
+            stage = set_stage(place, report)
             evidence = run(_call(stage, report))
             facts = judge(evidence)
             report.record(evidence.record)
@@ -42,7 +42,7 @@ def perform(*, keep: bool) -> bool:
             return all(fact.holds for fact in facts)
         finally:
             if not kept:
-                clear_stage()
+                clear_stage(place)
 
 
 def _numbers() -> dict[str, str]:

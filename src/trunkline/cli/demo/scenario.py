@@ -11,12 +11,12 @@ from typing import Any, Final
 
 Json = Mapping[str, Any]
 
-GREETING: Final = "Hello, this is Harbour Dental. How can I help you today?"
+GREETING: Final = "Hello, this is Harbour Dental. How can I help you?"
 NEWS: Final = "Doctor Brown will see you on Friday."
 """Given to the assistant by `inject-context` with `trigger_response`; it must tell the caller."""
 NOTICE: Final = "We will send you a text message to confirm."
 """Put into the assistant's mouth by `say`."""
-HANDOVER: Final = "One moment please, I will put you through to a colleague."
+HANDOVER: Final = "You are now being connected."
 """Spoken and heard before the transfer."""
 
 ASSISTANT: Final[Json] = {
@@ -26,11 +26,12 @@ ASSISTANT: Final[Json] = {
     "max_duration_seconds": 240,
     "stt_config": {"provider": "whisper", "model": "tiny.en", "language": "en"},
     "llm_config": {"provider": "flow", "model": "receptionist"},
-    "tts_config": {"provider": "hibari", "voice_id": "heart"},
+    "tts_config": {"provider": "hibari", "voice_id": "heart", "speed": 1.1},
+    "speech_config": {"turn_taking": {"interruption_min_duration": 0.15}},
 }
 TURNS_WANTED: Final = 4
 
-_PAUSE_S: Final = 2.0
+_PAUSE_S: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Moment:
     """A command of the API and when it is due.
 
     Attributes:
-        pause_s: silence that is left before it, as between two people; the caller takes it for the end of a sentence.
+        pause_s: silence that is left before it, as between two sentences; shorter than the caller's patience.
     """
 
     name: str
