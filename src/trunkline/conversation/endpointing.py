@@ -13,18 +13,22 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_DANGLING: Final = _set(
-    "a an the and or but because so if when while that which who whose to for of with at from in on by about as into "
-    "than my your his her our their its this these i we they he she is are was were am i'm it's um uh er erm hmm well "
-    "like and/or plus also then until"
+_NEVER_LAST: Final = _set(
+    "a an the and or but because if while whose than my your his her our their its these they he she i'm it's uh um er "
+    "erm hmm well plus also until so we"
 )
-"""Words on which no sentence ends."""
+"""Words on which no sentence ends, whatever the ear puts behind them."""
+
+_SELDOM_LAST: Final = _set(
+    "to for of with at from in on by about as into this i is are was were am like then when that which who"
+)
+"""Words on which a sentence may end where the ear heard it end."""
 
 _FILLERS: Final = _set("um uh er erm hmm")
 
 _OPENINGS: Final = re.compile(
     r"(?:\b(?:my|the|our|his|her|your)\s+(?:\w+\s+){0,2}(?:is|are|was)"
-    r"|\b(?:i|we)(?:\s+would|'d)?\s+(?:want|like|need|have|am|was)(?:\s+to)?"
+    r"|(?<!what\s)(?<!all\s)(?<!that\s)\b(?:i|we)(?:\s+would|'d)?\s+(?:want|like|need|have|am|was)(?:\s+to)?"
     r"|\b(?:let me (?:see|think|check)|hold on|one (?:moment|second)|just a (?:moment|second|minute)))\W*$"
 )
 """A sentence that has only begun, such as "my number is"; or one that asks for time."""
@@ -42,6 +46,11 @@ _NUMBER_QUESTION: Final = re.compile(r"\bnumber\b|\bdigits\b|\bcode\b|\bpost ?co
 _DIGIT_WORDS: Final = _set("zero oh one two three four five six seven eight nine double triple")
 _LONG_NUMBER: Final = 7
 """Fewer digits than this, after a question for a number, are taken for a part of it."""
+
+
+_TRAILING: Final = ("...", "\u2026", ",", "-", "\u2014")
+
+_SUBJECTS: Final = _set("it that this he she there i we they you")
 
 
 class Completeness(Enum):
@@ -81,12 +90,17 @@ def completeness(text: str, asked: str = "") -> Completeness:
     if not words:
         return Completeness.OPEN
     stripped = text.rstrip()
-    asks = stripped.endswith("?") and words[-1] not in _FILLERS
-    if not asks and (_is_unfinished(words, stripped) or _is_part_of_number(words, text, asked)):
+    if stripped.endswith(_TRAILING):
         return Completeness.INCOMPLETE
-    if asks or _answers(words, asked) or stripped.endswith((".", "!")):
+    end = stripped[-1]
+    is_ended = end in ".!?"
+    if _closes(words) or (end == "?" and words[-1] not in _FILLERS):
+        return Completeness.COMPLETE if is_ended else Completeness.OPEN
+    if _is_unfinished(words, is_ended=is_ended) or _is_part_of_number(words, text, asked):
+        return Completeness.INCOMPLETE
+    if _answers(words, asked):
         return Completeness.COMPLETE
-    return Completeness.OPEN
+    return Completeness.COMPLETE if is_ended and words[-1] not in _SELDOM_LAST else Completeness.OPEN
 
 
 def is_yes_no_question(sentence: str) -> bool:
@@ -94,28 +108,23 @@ def is_yes_no_question(sentence: str) -> bool:
     return bool(_YES_NO_QUESTION.search(sentence.strip()))
 
 
-def _is_unfinished(words: list[str], text: str) -> bool:
-    if text.endswith(("...", "…", "-", "—", ",")):
+def _is_unfinished(words: list[str], *, is_ended: bool) -> bool:
+    if words[-1] in _NEVER_LAST:
         return True
-    if words[-1] in _DANGLING and not (len(words) > 1 and _ends_as_statement(words)):
+    if words[-1] in _SELDOM_LAST and not is_ended:
         return True
     return bool(_OPENINGS.search(" ".join(words)))
 
 
-def _ends_as_statement(words: list[str]) -> bool:
-    """As in "yes, it is", "I think so", "so am I", "come in", "that's who I was with": dangling words that may close."""
-    pair = (words[-2], words[-1])
-    if pair[1] in {"is", "are", "am", "was", "were"}:
-        return pair[0] in {"it", "that", "this", "he", "she", "there", "i", "we", "they", "you"}
-    return pair in {
-        ("think", "so"),
-        ("hope", "so"),
-        ("guess", "so"),
-        ("come", "in"),
-        ("like", "that"),
-        ("and", "then"),
-        ("me", "too"),
-    }
+def _closes(words: list[str]) -> bool:
+    """As in "yes, it is" and "I think so": words that seldom end a sentence, where they do."""
+    match words[-2:]:
+        case [subject, "is" | "are" | "am" | "was" | "were"]:
+            return subject in _SUBJECTS
+        case ["think" | "hope" | "guess" | "believe", "so"]:
+            return True
+        case _:
+            return False
 
 
 def _is_part_of_number(words: list[str], text: str, asked: str) -> bool:

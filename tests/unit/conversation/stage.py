@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
 from tests.unit.conversation.virtual_time import LoopClock, run_virtual
+
 from trunkline.audio.formats import SLIN_8K
 from trunkline.conversation.session import Conversation, ConversationEngines, ConversationPlan
 from trunkline.core.errors import UpstreamError

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
-
 from tests.unit.conversation.stage import FRAME_S, FakeChannel, Stage, echo, plan, play, text_of
+
 from trunkline.conversation.session import SilencePlan, TurnTaking
 
 
@@ -430,7 +431,7 @@ def test_silence_is_broken_and_then_ends_the_call() -> None:
         ]
         assert [reason for _, reason in stage.call.ends] == ["silence_timeout"]
         starts = [line["start_ms"] for line in stage.conversation.transcript()]
-        assert [round((b - a) / 100) for a, b in zip(starts, starts[1:], strict=False)] == [33, 56, 56]
+        assert [round((b - a) / 100) for a, b in pairwise(starts)] == [33, 56, 56]
 
     play(scene)
 

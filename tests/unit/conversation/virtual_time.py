@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -70,15 +71,15 @@ class LoopClock:
 def run_virtual(work: Coroutine[Any, Any, T]) -> T:
     """Runs `work` to its end; a task that outlives it is an error."""
     loop = VirtualLoop()
+    left: list[str] = []
     try:
-        result = loop.run_until_complete(work)
-        left = asyncio.all_tasks(loop)
-        names = sorted(task.get_name() for task in left)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left))
-        assert not names, f"left running: {names}"
-        return result
+        return loop.run_until_complete(work)
     finally:
+        tasks = asyncio.all_tasks(loop)
+        left += sorted(task.get_name() for task in tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.wait(tasks))
         loop.close()
+        assert not left or sys.exc_info()[0], f"left running: {left}"
