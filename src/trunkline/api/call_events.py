@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from aiohttp import web
+from pydantic import Field
 
 from trunkline.api.operation import Ask, Operation
+from trunkline.api.render_call import Shape
 from trunkline.core.clock import iso_utc
-from trunkline.core.events import CallEvent
+from trunkline.core.events import CallEvent, CallEventType
 
 _HEARTBEAT_S: Final = 15.0  # below the 30 s after which proxies drop a silent stream
 _WRITE_TIMEOUT_S: Final = 10.0  # a reader that takes nothing for so long is gone
@@ -20,6 +22,18 @@ _HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no
 
 STREAMS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("streams")
 """Requests that are streams now, so that stopping the service needn't wait for their calls."""
+
+
+class StreamedEvent(Shape):
+    """One server-sent event."""
+
+    id: str = Field(
+        description="Its place in the call, from 1 without gaps; send the last one as `Last-Event-ID` to resume."
+    )
+    event: str = Field(
+        description="What happened.", json_schema_extra={"enum": list(get_args(CallEventType))}
+    )
+    data: str = Field(description="JSON: `{call_id, seq, at, type, data}`.")
 
 
 async def follow_call(ask: Ask[None, None]) -> web.StreamResponse:
@@ -116,6 +130,7 @@ OPERATIONS: Final[tuple[Operation[Any, Any], ...]] = (
         follow_call,
         description="Server-sent events: ringing, transcript, turns, barge-in, control, transfer, ended. What the call already told "
         "comes first; `Last-Event-ID` resumes. The stream ends after `ended`.",
+        answer=StreamedEvent,
         content="text/event-stream",
     ),
 )

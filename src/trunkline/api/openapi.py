@@ -50,7 +50,10 @@ _HEADERS: Final[dict[str, Any]] = {
         "description": "`true` on a repeated first answer.",
         "schema": {"type": "string", "enum": ["true"]},
     },
-    "Location": {"description": "Where the new thing is.", "required": True, "schema": {"type": "string"}},
+    "Location": {
+        "description": "Where the new thing is; not on a repeated answer.",
+        "schema": {"type": "string"},
+    },
     "Deprecation": {
         "description": "The request used a deprecated name (RFC 9745).",
         "schema": {"type": "string"},

@@ -94,7 +94,18 @@ TransferTarget = Annotated[
     ),
 ]
 
-_HOST = r"([A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
+_H16 = "[0-9A-Fa-f]{1,4}"
+# IPv6 as RFC 4291 writes it, with at most one `::`; a looser pattern would take `[fa6]`, on which URL readers choke.
+_IPV6 = "|".join(
+    (
+        f"({_H16}:){{7}}{_H16}",
+        f"({_H16}:){{1,7}}:",
+        *(f"({_H16}:){{1,{left}}}(:{_H16}){{1,{7 - left}}}" for left in range(6, 0, -1)),
+        f":(:{_H16}){{1,7}}",
+        "::",
+    )
+)
+_HOST = rf"([A-Za-z0-9]([A-Za-z0-9._-]{{0,251}}[A-Za-z0-9])?|\[({_IPV6})\])"
 Host = Annotated[
     str,
     AfterValidator(_check(_HOST, "must be a host name or an IP address")),

@@ -21,7 +21,15 @@ from trunkline.store.store import Store
 class _Common(Document):
     """What a new number and a patch have alike."""
 
-    model_config = ConfigDict(json_schema_extra={"not": {"required": ["assistant_id", "agent_id"]}})
+    # One of the two names, or both to clear it: that equal values are taken, too, is more than JSON Schema can say.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"not": {"required": ["assistant_id", "agent_id"]}},
+                {"properties": {"assistant_id": {"type": "null"}, "agent_id": {"type": "null"}}},
+            ]
+        }
+    )
 
     name: ShortText | None = Field(None, description="How people call it.")
     assistant_id: Reference | None = Field(None, description="Who answers; null: nobody is assigned.")

@@ -84,6 +84,13 @@ class MemoryCalls:
         self.commands.append((call_id, command))
         return self.warnings
 
+    async def cancel(self, organization_id: OrganizationId, call_id: str) -> None:
+        if (await self.get(organization_id, call_id)).status not in {"connecting", "in-progress"}:
+            raise CallerError("This call is not in progress.", code="call_not_in_progress")
+        now = self._clock.now()
+        await self._store.calls.end(CallId(call_id), status="ended", end_reason="api_end_call", ended_at=now)
+        self.tell(call_id, "ended")
+
     async def get(self, organization_id: OrganizationId, call_id: str) -> CallRow:
         return await self._store.calls.get(organization_id, call_id)
 
