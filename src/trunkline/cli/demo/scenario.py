@@ -14,7 +14,7 @@ Json = Mapping[str, Any]
 GREETING: Final = "Hello, this is Harbour Dental. How can I help you?"
 NEWS: Final = "Doctor Brown will see you on Friday."
 """Given to the assistant by `inject-context` with `trigger_response`; it must tell the caller."""
-NOTICE: Final = "We will send you a text message to confirm."
+NOTICE: Final = "We look forward to seeing you."
 """Put into the assistant's mouth by `say`."""
 HANDOVER: Final = "You are now being connected."
 """Spoken and heard before the transfer."""
@@ -26,7 +26,7 @@ ASSISTANT: Final[Json] = {
     "max_duration_seconds": 240,
     "stt_config": {"provider": "whisper", "model": "tiny.en", "language": "en"},
     "llm_config": {"provider": "flow", "model": "receptionist"},
-    "tts_config": {"provider": "hibari", "voice_id": "heart", "speed": 1.1},
+    "tts_config": {"provider": "hibari", "voice_id": "heart", "speed": 1.2},
     "speech_config": {"turn_taking": {"interruption_min_duration": 0.15}},
 }
 TURNS_WANTED: Final = 4
