@@ -15,14 +15,18 @@ from rich.table import Table
 from trunkline.cli.exits import CliError
 from trunkline.local_pbx import instance
 from trunkline.local_pbx.errors import LocalPbxError, Progress
+from trunkline.local_pbx.files import files
 from trunkline.local_pbx.install import CACHE, get_asterisk
-from trunkline.local_pbx.reserve import Order
+from trunkline.local_pbx.lines import make_hold_music
+from trunkline.local_pbx.render import export
+from trunkline.local_pbx.reserve import Order, for_an_asterisk_of_your_own
 from trunkline.local_pbx.state import InstanceState, write_config
 from trunkline.local_pbx.subscribers import SUBSCRIBERS
 
 app = typer.Typer(no_args_is_help=True)
 
 DEFAULT_NAME = "local"
+RECORDINGS = "/var/spool/asterisk/trunkline"
 Name = Annotated[str, typer.Option("--name", help="Which instance.", metavar="NAME")]
 Root = Annotated[
     Path,
@@ -107,6 +111,31 @@ def status(
         raise typer.Exit(1)
 
 
+@app.command(
+    name="config",
+    epilog="Example: trunkline pbx config /etc/asterisk/trunkline --write-config trunkline.toml",
+)
+def config_files(
+    folder: Annotated[Path, typer.Argument(help="A new folder, best below /etc/asterisk.", metavar="FOLDER")],
+    config: Annotated[
+        Path,
+        typer.Option("--write-config", help="Where to write the service's configuration.", metavar="FILE"),
+    ] = Path("trunkline.toml"),
+    host: Annotated[
+        str, typer.Option(help="Address for ARI and AMI; SIP too.", metavar="ADDRESS")
+    ] = "127.0.0.1",
+) -> None:
+    """Writes the files that you include in an Asterisk of your own, with fresh passwords."""
+    state = for_an_asterisk_of_your_own(folder, host)
+    with _told():
+        if config.exists():
+            raise LocalPbxError(f"{config} is there already; name another file with --write-config.")
+        export(folder, state)
+        make_hold_music(folder / "sounds")
+        write_config(state, config, recordings_on_pbx=RECORDINGS, recordings_here=RECORDINGS)
+    print(f"Wrote {folder} and {config}. {files('sip_configs')}/README.md tells how to include them.")
+
+
 @app.command(epilog="Example: trunkline pbx subscribers")
 def subscribers(as_json: AsJson = False) -> None:
     """Lists who lives behind the simulated carrier, by number."""
@@ -142,13 +171,11 @@ def _show(states: list[InstanceState], *, as_json: bool) -> None:
     if not states:
         print("No instance. Bring one up: trunkline pbx up")
         return
-    table = Table("name", "role", "state", "SIP", "HTTP", "AMI", "RTP", "log", box=None, pad_edge=False)
     for state in states:
         shown = _public(state)
-        table.add_row(
-            *(str(shown[key]) for key in ("name", "role", "state", "sip", "http", "ami", "rtp", "log"))
-        )
-    Console().print(table, soft_wrap=True)
+        print(f"{shown['name']}  {shown['role']}, Asterisk {shown['asterisk']}, {shown['state']}")
+        for key in ("sip", "http", "ami", "rtp", "spool", "log"):
+            print(f"  {key:<6} {shown[key]}")
 
 
 def _public(state: InstanceState) -> dict[str, Any]:

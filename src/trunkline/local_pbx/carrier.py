@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from trunkline.core.numbers import parse_e164
 from trunkline.local_pbx.errors import LocalPbxError
@@ -128,18 +126,15 @@ def place_call(
     try:
         with (
             socket.create_connection((state.host, state.ami_port), timeout=timeout_s) as line,
-            line.makefile("rwb") as stream,
+            line.makefile("rb") as told,
         ):
-            stream.readline()
+            told.readline()
             for action in (login, originate):
-                _ask(stream, action)
+                line.sendall(
+                    ("".join(f"{key}: {value}\r\n" for key, value in action.items()) + "\r\n").encode()
+                )
+                answer = b"".join(iter(told.readline, b"\r\n")).decode(errors="replace")
+                if not answer.startswith("Response: Success"):
+                    raise LocalPbxError(f"The carrier refused {action['Action']}: {answer.strip()}")
     except OSError as error:
         raise LocalPbxError(f"The carrier {state.name} can't be reached: {error}") from None
-
-
-def _ask(stream: BinaryIO, action: Mapping[str, str]) -> None:
-    stream.write(("".join(f"{key}: {value}\r\n" for key, value in action.items()) + "\r\n").encode())
-    stream.flush()
-    answer = b"".join(iter(stream.readline, b"\r\n")).decode(errors="replace")
-    if not answer.startswith("Response: Success"):
-        raise LocalPbxError(f"The carrier refused {action['Action']}: {answer.strip()}")

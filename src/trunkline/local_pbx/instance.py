@@ -21,7 +21,7 @@ from pathlib import Path
 
 from trunkline.local_pbx import lines, process
 from trunkline.local_pbx.errors import LocalPbxError, Progress, quiet
-from trunkline.local_pbx.install import CACHE, Asterisk, as_root, get_asterisk
+from trunkline.local_pbx.install import CACHE, Asterisk, as_root, get_asterisk, use_names_of_this_machine
 from trunkline.local_pbx.packages import run
 from trunkline.local_pbx.render import render
 from trunkline.local_pbx.reserve import Order, reserve
@@ -67,18 +67,12 @@ def up(
         LocalPbxError: no Asterisk, a wanted port is taken, or it does not answer in time.
     """
     order = Order(order) if isinstance(order, str) else order
-    if not _NAME.fullmatch(order.name):
-        raise LocalPbxError(
-            f"{order.name!r} can't be an instance's name: use lower-case letters, digits, hyphens; 41 at most."
-        )
     asterisk = asterisk or get_asterisk(progress, root=root)
     with _locked(home):
         before = _read(order.name, home)
         if before and is_running(before):
             return before
-        others = [state for state in instances(home=home) if state.name != order.name]
-        state = reserve(order, asterisk, home, before=before, others=others)
-        _lay_out(state, asterisk, peer, home, progress)
+        state = prepare(order, asterisk, peer=peer, home=home, progress=progress)
         progress(f"Starting {state.name}")
         state = _start(state, home)
     try:
@@ -86,6 +80,35 @@ def up(
     except LocalPbxError:
         down(state.name, home=home)
         raise
+    return state
+
+
+def prepare(
+    order: Order,
+    asterisk: Asterisk,
+    *,
+    peer: InstanceState | None = None,
+    home: Path = HOME,
+    progress: Progress = quiet,
+) -> InstanceState:
+    """An instance's ports, secrets, configuration and prompts, all but the process; `command_of` starts it.
+
+    Raises:
+        LocalPbxError: a wanted port is taken, or the name can't be one.
+    """
+    if not _NAME.fullmatch(order.name):
+        raise LocalPbxError(
+            f"{order.name!r} can't be an instance's name: use lower-case letters, digits, hyphens; 41 at most."
+        )
+    others = [state for state in instances(home=home) if state.name != order.name]
+    before = _read(order.name, home)
+    if before:
+        _end_leftover(before)
+    state = reserve(order, asterisk, home, before=before, others=others)
+    _end_leftover(state)
+    _lay_out(state, asterisk, peer, home, progress)
+    home.mkdir(parents=True, exist_ok=True)
+    write_private(home / f"{state.name}.json", state.to_json())
     return state
 
 
@@ -169,26 +192,40 @@ def _lay_out(
     else:
         lines.make_hold_music(state.here / "sounds")
     if state.root:
-        # Names of carriers are looked up as on this machine.
-        shutil.copyfile("/etc/resolv.conf", f"{state.root}/etc/resolv.conf")
+        use_names_of_this_machine(Path(state.root))
     if os.geteuid() == 0:
         for path in (state.here, *state.here.rglob("*")):
             os.chown(path, state.user, state.group, follow_symlinks=False)
     state.here.chmod(0o750)
 
 
-def _start(state: InstanceState, home: Path) -> InstanceState:
+def command_of(state: InstanceState) -> list[str]:
+    """The command line that runs the prepared instance in the foreground, as the user it belongs to."""
     program = [state.asterisk, "-C", _config(state), "-f"]
     if state.root:
-        command = ["chroot", f"--userspec={state.user}:{state.group}", "--groups=", state.root, *program]
-    elif os.geteuid() == 0:
-        command = ["setpriv", f"--reuid={state.user}", f"--regid={state.group}", "--clear-groups", *program]
-    else:
-        command = program
+        return ["chroot", f"--userspec={state.user}:{state.group}", "--groups=", state.root, *program]
+    if os.geteuid() == 0:
+        return ["setpriv", f"--reuid={state.user}", f"--regid={state.group}", "--clear-groups", *program]
+    return program
+
+
+def _end_leftover(state: InstanceState) -> None:
+    """Ends an Asterisk of this folder that nobody remembers: its starter died before it could write down the process."""
+    pid = process.read_pid(_pid_file(state))
+    ticks = process.started_ticks(pid, _config(state)) if pid else None
+    if ticks:
+        process.end(pid, ticks, _config(state))
+
+
+def _pid_file(state: InstanceState) -> Path:
+    return state.here / "run" / "asterisk.pid"
+
+
+def _start(state: InstanceState, home: Path) -> InstanceState:
     pid, ticks = process.start(
-        command,
+        command_of(state),
         console=state.here / "log" / "console",
-        pid_file=state.here / "run" / "asterisk.pid",
+        pid_file=_pid_file(state),
         config=_config(state),
         timeout_s=READY_TIMEOUT_S,
     )

@@ -35,7 +35,7 @@ def start(
         )
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        pid = _read_pid(pid_file)
+        pid = read_pid(pid_file)
         if pid and (ticks := started_ticks(pid, config)):
             return pid, ticks
         time.sleep(_POLL_S)
@@ -81,7 +81,8 @@ def end(pid: int, ticks: int, config: str, *, grace_s: float = 5.0) -> None:
         raise LocalPbxError(f"The Asterisk with process id {pid} can't be ended.")
 
 
-def _read_pid(path: Path) -> int:
+def read_pid(path: Path) -> int:
+    """The number in a pid file; 0 where there is none."""
     try:
         return int(path.read_text(encoding="ascii").strip() or 0)
     except (OSError, ValueError):

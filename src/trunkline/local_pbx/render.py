@@ -45,6 +45,19 @@ _NOT_FOR_CARRIER = re.compile(
     r"(res_ari\w*|res_stasis_\w+|app_stasis|chan_websocket|res_http_websocket|res_websocket_client|app_amd|res_musiconhold)\.so"
 )
 _LOAD = re.compile(r"load = (\S+)")
+EXPORTED = (
+    "pjsip",
+    "manager",
+    "rtp",
+    "logger",
+    "cdr",
+    "ari",
+    "http",
+    "sorcery",
+    "musiconhold",
+    "chan_websocket",
+    "amd",
+)
 AGI_PACKAGES = ("asterisk", "six")
 """pyst2's package and what it needs; copied beside the AGI script."""
 
@@ -83,26 +96,46 @@ def render(state: InstanceState, asterisk: Asterisk, peer: InstanceState | None 
     """Writes `etc`, the dialplan and the AGI script of an instance, afresh."""
     etc = state.here / "etc"
     shutil.rmtree(etc, ignore_errors=True)
-    etc.mkdir(parents=True)
     known = values(state, asterisk, peer)
-    source = files("sip_configs")
     for name in (*_SHARED, *(_PBX if state.role == "pbx" else _CARRIER)):
-        text = fill((source / f"{name}.conf").read_text(encoding="utf-8"), known, name)
-        if state.role == "carrier" and Path(name).name in _CARRIER_ADDS:
-            text += "\n" + fill(
-                (source / f"carrier/{Path(name).name}.conf").read_text(encoding="utf-8"),
-                known,
-                f"carrier/{name}",
-            )
-        if name == "instance/modules":
-            text = _modules(text, state, asterisk)
-        (etc / f"{Path(name).name}.conf").write_text(text, encoding="utf-8")
+        text = _filled(name, known)
+        base = Path(name).name
+        if state.role == "carrier" and base in _CARRIER_ADDS:
+            text += "\n" + _filled(f"carrier/{base}", known)
+        _write(etc / f"{base}.conf", _modules(text, state, asterisk) if base == "modules" else text)
     # Asterisk warns of each of these when it is missing.
     for empty in _EMPTY:
         (etc / f"{empty}.conf").touch()
     shutil.copytree(files("dialplan"), etc / "dialplan")
     if state.role == "pbx":
         install_agi(state.here / "agi")
+
+
+def export(folder: Path, state: InstanceState) -> None:
+    """Writes what an operator includes in an Asterisk of his own: the same files with this state's ports and secrets.
+
+    Raises:
+        LocalPbxError: the folder is there already; its secrets may be in use.
+    """
+    if folder.exists():
+        raise LocalPbxError(f"{folder} is there already. Remove it first if Asterisk does not use it.")
+    known = values(state, Asterisk("", "", "", "", ""), None)
+    for name in EXPORTED:
+        _write(folder / f"{name}.conf", _filled(name, known))
+    shutil.copytree(
+        files("dialplan"), folder / "dialplan", ignore=shutil.ignore_patterns("carrier", "agi", "__pycache__")
+    )
+    install_agi(folder / "agi")
+
+
+def _filled(name: str, known: dict[str, str]) -> str:
+    return fill((files("sip_configs") / f"{name}.conf").read_text(encoding="utf-8"), known, name)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o640)
 
 
 def fill(template: str, known: dict[str, str], name: str) -> str:

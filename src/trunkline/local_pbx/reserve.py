@@ -95,6 +95,20 @@ def _fresh(order: Order, home: Path, rtp_taken: set[int]) -> InstanceState:
     )
 
 
+def for_an_asterisk_of_your_own(folder: Path, host: str) -> InstanceState:
+    """The usual ports and fresh secrets, for files that are included in an Asterisk that we do not run."""
+    fresh = _fresh(Order("pbx-1", host=host), folder.parent, set())
+    return replace(
+        fresh,
+        folder=str(folder),
+        sip_port=5060,
+        http_port=8088,
+        ami_port=5038,
+        rtp_start=10000,
+        rtp_end=20000,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Port:
     what: str

@@ -111,10 +111,10 @@ def settings_for(state: InstanceState, *, node: str | None = None) -> dict[str, 
     }
 
 
-def write_config(state: InstanceState, path: Path) -> None:
-    """A configuration file for `trunkline serve`, readable by its owner alone."""
+def write_config(state: InstanceState, path: Path, **others: str) -> None:
+    """A configuration file for `trunkline serve`, readable by its owner alone. `others` replace values of `[pbx]`."""
     # JSON strings and numbers are TOML strings and numbers.
-    lines = [f"{key} = {json.dumps(value)}" for key, value in settings_for(state).items()]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in {**settings_for(state), **others}.items()]
     write_private(path, "[pbx]\n" + "\n".join(lines) + "\n")
 
 
