@@ -20,6 +20,8 @@ from trunkline.engines.port import Pcm
 MIN_WINDOW_S = 12.0
 TAIL_S = 0.5
 MAX_WINDOW_S = 30.0
+_BEAM = 2
+"""A tenth slower than greedy, and right where a slurred word is two at first sight; more gains nothing."""
 _MAX_PROMPT_TOKENS = 60
 _TOKENS_PER_SECOND = 8
 _LEAST_TOKENS = 16
@@ -83,7 +85,7 @@ class WhisperModel:
         return [*before, ids["<|startoftranscript|>"], *task, ids["<|notimestamps|>"]]
 
     def transcribe(self, pcm: Pcm, rate_hz: int, prompt: Sequence[int]) -> Decoded:
-        """Understands one stretch of audio of up to 29.5 s, greedily."""
+        """Understands one stretch of audio of up to 29.5 s."""
         seconds = len(pcm) / rate_hz
         window_s = min(MAX_WINDOW_S, max(MIN_WINDOW_S, seconds + TAIL_S))
         # The encoder halves the frames, so their number must be even.
@@ -92,7 +94,7 @@ class WhisperModel:
         result = self._model.generate(
             features,
             [list(prompt)],
-            beam_size=1,
+            beam_size=_BEAM,
             max_length=len(prompt) + _LEAST_TOKENS + int(seconds * _TOKENS_PER_SECOND),
             return_scores=True,
             return_no_speech_prob=True,

@@ -210,9 +210,11 @@ BUILT_IN_INTENTS: Final[dict[str, Intent]] = {
         ),
         examples=("Sorry, what was that?", "Could you say that again please?"),
     ),
+    # "A few men" is what a recogniser makes of "a human" on a bad line.
     "human": Intent(
         keywords=(
             "human",
+            "a few men",
             "operator",
             "real person",
             "a person",
@@ -229,7 +231,17 @@ BUILT_IN_INTENTS: Final[dict[str, Intent]] = {
         ),
     ),
     "goodbye": Intent(
-        keywords=("goodbye", "good bye", "bye", "bye-bye", "see you", "have a nice day", "hang up"),
+        keywords=(
+            "goodbye",
+            "good bye",
+            "bye",
+            "bye-bye",
+            "see you later",
+            "see you soon",
+            "see you then",
+            "have a nice day",
+            "hang up",
+        ),
         examples=("That was all, thank you.",),
     ),
     "stop": Intent(
