@@ -22,7 +22,8 @@ T = TypeVar("T")
 MAX_WAITING = 256
 """Jobs that may wait. Above it the machine is hopelessly late, and an error now is better than speech a minute later."""
 
-NICENESS = 5
+NICENESS = 2
+"""Enough for the event loop to go first, not so much that another program on the machine would starve the models."""
 
 
 @dataclass(slots=True)

@@ -66,6 +66,9 @@ class Espeak:
                 pcm = resampler.push(np.frombuffer(whole, np.dtype("<i2")).astype(np.int16))
                 if len(pcm):
                     yield pcm
+                await asyncio.sleep(
+                    0
+                )  # what waits in the pipe is read without waiting: others must get their turn
             if len(tail := resampler.finish()):
                 yield tail
             await self._check_end(process)
@@ -83,7 +86,7 @@ class Espeak:
                     *arguments,
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
                 )
         except FileNotFoundError as error:
             raise _not_installed(self._program) from error
@@ -110,12 +113,19 @@ class Espeak:
             ) from error
 
     async def _check_end(self, process: asyncio.subprocess.Process) -> None:
-        async with asyncio.timeout(CHUNK_TIMEOUT_S):
-            status = await process.wait()
+        try:
+            async with asyncio.timeout(CHUNK_TIMEOUT_S):
+                status = await process.wait()
+        except TimeoutError as error:
+            raise _stuck() from error
         if status != 0:
             raise UpstreamError(
                 f"espeak: voice {self._voice!r} can't be used (exit status {status}).", code="speech_failed"
             )
+
+
+def _stuck() -> UpstreamError:
+    return UpstreamError("espeak: the program is stuck.", retryable=True, code="speech_failed")
 
 
 def _not_installed(program: str) -> UpstreamError:

@@ -92,7 +92,7 @@ class Hibari:
     def _synthesise(self, model: Any, sentence: str, rate_hz: int) -> Pcm:
         try:
             parts = list(model.stream(sentence, self._speed, _SEED))
-        except (RuntimeError, ValueError, KeyError, IndexError) as error:
+        except Exception as error:  # onnxruntime's errors have no base of their own
             raise UpstreamError(
                 f"hibari: a sentence can't be spoken ({type(error).__name__}).", code="speech_failed"
             ) from error

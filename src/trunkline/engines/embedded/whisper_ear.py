@@ -153,6 +153,10 @@ class WhisperEar:
             log.warning("transcription failed", error=error.message)
             self._sink.on_transcription_failed(utterance, error)
             return
+        except Exception as error:
+            log.exception("transcription failed")
+            self._sink.on_transcription_failed(utterance, error)
+            return
         self._last = understood
         self._tell(understood, is_final=True)
 
