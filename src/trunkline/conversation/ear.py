@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -28,6 +28,7 @@ class Ear:
         rate_hz: int,
         language: str,
         *,
+        hints: Sequence[str],
         sink: TranscriptSink,
         clock: Clock,
         on_failed: Callable[[str, Exception], None],
@@ -35,6 +36,7 @@ class Ear:
         self._ears = ears
         self._rate_hz = rate_hz
         self._language = language
+        self._hints = hints
         self._sink = sink
         self._clock = clock
         self._on_failed = on_failed

@@ -14,9 +14,9 @@ def _set(words: str) -> frozenset[str]:
 
 _BACKCHANNELS: Final = _set(
     "mm mmm mhm mm-hm mm-hmm mhmm hm hmm uh-huh uh huh ah oh aha yeah yep yes ok okay right sure good great cool nice "
-    "alright i see really wow perfect exactly um er"
+    "alright i see really wow perfect exactly um er hello hi hey"
 )
-"""What listeners say to show that they listen."""
+"""What listeners say to show that they listen, or are there."""
 
 _LONGEST_BACKCHANNEL: Final = 3
 _WORDS_THAT_NEED_NO_DURATION: Final = 2

@@ -23,10 +23,12 @@ class ConversationPlan:
         greeting: said first; None lets the caller begin.
         messages: the system prompt and what else the model knows from the start.
         tools: as the assistant document has them, every shape.
+        hints: words the ear may expect.
         pronunciation: pairs of a written form and how it is said.
         end_call_phrases: once the assistant has said one of them, the call ends.
         end_call_message: said before the assistant ends the call by its tool.
         queue_ahead_ms: audio queued in the PBX beyond what is being heard.
+        fallback_sentence: said where the model gave no reply.
     """
 
     greeting: str | None
@@ -36,6 +38,7 @@ class ConversationPlan:
     temperature: float = 0.7
     max_tokens: int | None = None
     language: str = "en"
+    hints: tuple[str, ...] = ()
     pronunciation: tuple[tuple[str, str], ...] = ()
     silence: SilencePlan | None = None
     end_call_phrases: tuple[str, ...] = ()

@@ -22,17 +22,15 @@ from trunkline.conversation.keys import KeyCollector
 from trunkline.conversation.plan import CallSide, ConversationEngines, ConversationPlan
 from trunkline.conversation.replies import Replies, settle
 from trunkline.conversation.reply import Reply
-from trunkline.conversation.silence import GiveUp, Prompt, SilencePlan, after_silence, wait_s
+from trunkline.conversation.silence import GiveUp, Prompt, after_silence, wait_s
 from trunkline.conversation.tasks import OwnedTasks
 from trunkline.conversation.timers import Timers
 from trunkline.conversation.tool_use import EndCall, TransferCall
 from trunkline.conversation.turn import IllegalSignalError, State
-from trunkline.conversation.turn_taking import TurnTaking
 from trunkline.core.clock import Clock
+from trunkline.core.errors import TrunklineError
 from trunkline.engines.port import Transcript
 from trunkline.pbx.port import MediaChannel
-
-__all__ = ["CallSide", "Conversation", "ConversationEngines", "ConversationPlan", "SilencePlan", "TurnTaking"]
 
 _log = structlog.get_logger()
 _GAP_CHECK_S: Final = 0.1
@@ -65,6 +63,7 @@ class Conversation:
             engines.ears,
             audio.rate_hz,
             plan.language,
+            hints=plan.hints,
             sink=self,
             clock=clock,
             on_failed=self.on_engine_failed,
@@ -243,8 +242,10 @@ class Conversation:
 
     def on_engine_failed(self, engine: str, error: Exception) -> None:
         """The talk goes on; the record knows."""
-        _log.warning("engine failed", engine=engine, error=str(error))
-        self._call.tell("engine_failed", {"engine": engine, "error": str(error)})
+        # A foreign error may quote what was said; only our own sentences are fit for a record.
+        reason = error.message if isinstance(error, TrunklineError) else type(error).__name__
+        _log.warning("engine failed", engine=engine, error=reason)
+        self._call.tell("engine_failed", {"engine": engine, "error": reason})
 
     # --- the turn machine ---------------------------------------------------------------------------------------------
 
@@ -364,11 +365,13 @@ class Conversation:
             settle(wanted.waiter, heard=False)
             return
         self._agenda.add(wanted)
-        if self._is_started and self._floor.state is State.LISTENING:
+        if self._floor.state is State.LISTENING:
             self._use_free_floor()
 
     def _use_free_floor(self) -> None:
         """Says what waits to be said; with nothing to say, the caller's silence begins to count."""
+        if not self._is_started:
+            return
         if self._agenda:
             what: turn.Plain = "farewell_wanted" if self._agenda.next_is_last else "reply_wanted"
             self._handle(turn.Told(self._clock.monotonic(), what))

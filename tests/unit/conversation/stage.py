@@ -15,7 +15,8 @@ import numpy as np
 from tests.unit.conversation.virtual_time import LoopClock, run_virtual
 
 from trunkline.audio.formats import SLIN_8K
-from trunkline.conversation.session import Conversation, ConversationEngines, ConversationPlan
+from trunkline.conversation.plan import ConversationEngines, ConversationPlan
+from trunkline.conversation.session import Conversation
 from trunkline.core.errors import UpstreamError
 from trunkline.core.ids import LegId
 from trunkline.engines.port import ChatMessage, ChatRequest, Pcm, ReplyPart, TextDelta, ToolCall, Transcript

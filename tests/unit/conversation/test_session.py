@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 from tests.unit.conversation.stage import FRAME_S, FakeChannel, Stage, echo, plan, play, text_of
 
-from trunkline.conversation.session import SilencePlan, TurnTaking
+from trunkline.conversation.silence import SilencePlan
+from trunkline.conversation.turn_taking import TurnTaking
 
 
 @pytest.fixture(autouse=True)

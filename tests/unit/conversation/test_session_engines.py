@@ -11,8 +11,8 @@ import pytest
 from tests.unit.conversation.stage import Stage, ToolCall, echo, plan, play, text_of
 from tests.unit.conversation.test_session import LONG, _machine_never_refuses  # noqa: F401
 
-from trunkline.conversation.session import TurnTaking
 from trunkline.conversation.tools import WebhookTool
+from trunkline.conversation.turn_taking import TurnTaking
 from trunkline.core.errors import UpstreamError
 from trunkline.engines.port import ChatRequest
 
