@@ -41,7 +41,7 @@ class Subscribers:
         speech.write_bytes(self.speech)
         scenario = self.folder / "uas_talk.xml"
         scenario.write_text(string.Template(_SCENARIO.read_text()).substitute(file=speech, loops=self.loops))
-        first, last = self.media_ports
+        first, _ = self.media_ports
         self._process = subprocess.Popen(  # noqa: S603
             [
                 *(
@@ -55,8 +55,8 @@ class Subscribers:
                     "-mi",
                     "127.0.0.1",
                 ),
-                *("-min_rtp_port", str(first), "-max_rtp_port", str(last), "-rtp_threadtasks", "50"),
-                *("-nostdin", "-trace_err", "-error_file", str(self.folder / "sipp_errors.log")),
+                *("-mp", str(first), "-rtp_threadtasks", "50"),
+                *("-aa", "-nostdin", "-trace_err", "-error_file", str(self.folder / "sipp_errors.log")),
             ],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,

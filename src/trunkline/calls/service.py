@@ -164,11 +164,12 @@ class CallService:
         )
         slot = self._lines.reserve(prepared.order.trunk_id, prepared.max_channels)
         try:
+            held = self._make(prepared, slot)
             await self._store.calls.insert(prepared.row, idempotency)
         except BaseException:
             slot.release()
             raise
-        held = self._hold(prepared, slot)
+        self._launch(held)
         try:
             await held.call.dialled()
         except UpstreamError as error:
@@ -228,7 +229,8 @@ class CallService:
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
-    def _hold(self, prepared: Prepared, slot: Slot) -> _Held:
+    def _make(self, prepared: Prepared, slot: Slot) -> _Held:
+        """A call that is ready to live. Nothing has happened yet, so a failure here leaves nothing behind."""
         order = prepared.order
         journal = CallJournal(order.organization_id, order.call_id, self._clock)
         namer = LegNamer(order, self._choose)
@@ -244,11 +246,13 @@ class CallService:
             on_answered=lambda at: self._note_answer(order.call_id, at),
             on_line_free=slot.release,
         )
-        held = self._held[order.call_id] = _Held(call, prepared.row, slot, namer)
-        self._journals[order.call_id] = journal
+        return _Held(call, prepared.row, slot, namer)
+
+    def _launch(self, held: _Held) -> None:
+        self._held[held.row.id] = held
+        self._journals[held.row.id] = held.call.journal
         self._metrics.call_started()
-        held.task = asyncio.create_task(self._run(held), name=f"call {order.call_id}")
-        return held
+        held.task = asyncio.create_task(self._run(held), name=f"call {held.row.id}")
 
     def _recording(self, order: CallOrder) -> CallRecording | None:
         if not order.record:

@@ -114,6 +114,8 @@ def _endpoint(trunk: TrunkSpec, name: str, *, with_login: bool) -> Fields:
         # The number that we present is believed only with these; what a carrier tells us of its callers is not trusted.
         "trust_id_outbound": "yes",
         "send_pai": "yes",
+        # Who speaks for us changes with every bridge; a re-INVITE that tells a carrier so only troubles it.
+        "send_connected_line": "no",
         "trust_id_inbound": "no",
         "identify_by": "ip",
         "media_encryption": "sdes" if trunk.srtp else "no",
