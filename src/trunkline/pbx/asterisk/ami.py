@@ -8,6 +8,7 @@ nothing is ever sent twice, every action has a time limit, and a lost connection
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ _CONNECT_TIMEOUT_S: Final = 5.0
 _PING_EVERY_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
+_MUTE: Final = logging.Logger("ami", logging.CRITICAL)  # noqa: LOG001  # apart from everybody's settings
+"""panoramisk writes every message into its debug log, and lists of registrations carry passwords."""
 
 
 class _Link:
@@ -144,6 +147,7 @@ class Ami:
             transport, protocol = await loop.create_connection(AMIProtocol, self._host, self._port)
         protocol.factory = link
         protocol.encoding = "utf-8"
+        protocol.log = _MUTE
         self._protocol = protocol
         try:
             await self._act(
@@ -169,7 +173,9 @@ class Ami:
     async def _list(self, name: str, **fields: str) -> list[Mapping[str, Any]]:
         try:
             return await self._act({"Action": name, **fields})
-        except AmiRefused:
+        except AmiRefused as error:
+            if "permission" in error.message.lower():
+                raise
             # An empty list is answered as an error ("No objects found").
             return []
 

@@ -14,7 +14,7 @@ from trunkline.core.errors import UpstreamError
 from trunkline.core.ids import BridgeId, LegId
 from trunkline.pbx.asterisk.ami import Ami
 from trunkline.pbx.asterisk.ari_events import AriEvents
-from trunkline.pbx.asterisk.ari_rest import AriRest, segment
+from trunkline.pbx.asterisk.ari_rest import AriRest, PbxUnreachable, segment
 from trunkline.pbx.asterisk.translate import (
     LEG_PREFIX,
     WANTED_EVENTS,
@@ -126,6 +126,15 @@ class Node:
             legs=[leg for leg in legs if leg.ours],
             bridges=[BridgeId(bridge) for bridge in bridges if bridge.startswith(LEG_PREFIX)],
         )
+
+    def require_events(self) -> None:
+        """Without events a leg could be made, and nobody would hear what becomes of it.
+
+        Raises:
+            UpstreamError: retryable; nothing was sent.
+        """
+        if not self._events.connected.is_set():
+            raise PbxUnreachable("The PBX's event socket is not connected.", retryable=True)
 
     def expect_dial(self, order: Originate) -> None:
         """A leg is about to be dialled: until when it may ring, and whether its codec must be asked for at the answer."""

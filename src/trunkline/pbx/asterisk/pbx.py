@@ -89,6 +89,7 @@ class AsteriskPbx:
 
     async def originate(self, order: Originate) -> None:
         """Creates the leg and dials."""
+        self._node.require_events()
         self._node.expect_dial(order)
         trunk = self._node.trunks.get(order.trunk_id)
         await originate(self._rest, self._node.book, self._app, order, trunk.codecs if trunk else ())
@@ -179,6 +180,7 @@ class AsteriskPbx:
         self, leg_id: LegId, bridge_id: BridgeId, audio: AudioFormat, sink: MediaSink
     ) -> MediaChannel:
         """Attaches our audio to a bridge."""
+        self._node.require_events()
         return await self._media.open(leg_id, bridge_id, audio, sink)
 
     # --- recordings -------------------------------------------------------------------------------------------------
