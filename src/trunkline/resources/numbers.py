@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import uuid4
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from trunkline.core.clock import Clock, iso_utc
@@ -19,17 +19,7 @@ from trunkline.store.store import Store
 
 
 class _Common(Document):
-    """What a new number and a patch have alike."""
-
-    # One of the two names, or both to clear it: that equal values are taken, too, is more than JSON Schema can say.
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                {"not": {"required": ["assistant_id", "agent_id"]}},
-                {"properties": {"assistant_id": {"type": "null"}, "agent_id": {"type": "null"}}},
-            ]
-        }
-    )
+    """What a new number and a patch have alike. Both names of the assistant are taken when they agree, as in an answer sent back."""
 
     name: ShortText | None = Field(None, description="How people call it.")
     assistant_id: Reference | None = Field(None, description="Who answers; null: nobody is assigned.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from trunkline.core.clock import iso_utc
 from trunkline.pbx.port import TrunkSpec
 from trunkline.resources.fields import WHOLE, Address, Credential, DialPrefix, Document, Host, Name, Source
-from trunkline.resources.schema_rules import not_both, present
+from trunkline.resources.schema_rules import present
 from trunkline.store.rows import TrunkRow
 
 _FORMS: Final = ("address", "outbound_address", "host")
@@ -36,32 +36,12 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 """What a trunk's document holds when a field was not given."""
 
 
-_ONE_SPELLING: Final[list[JsonValue]] = [
-    not_both("username", "auth_username", "string"),
-    not_both("password", "auth_password", "string"),
-    not_both("address", "outbound_address", "string"),
-    not_both("address", "host", "string"),
-    not_both("outbound_address", "host", "string"),
-    # A port goes with `host`; the other two carry their own.
-    {
-        "not": {
-            "required": ["port", "address"],
-            "properties": {"port": {"type": "integer"}, "address": {"type": "string"}},
-        }
-    },
-    {
-        "not": {
-            "required": ["port", "outbound_address"],
-            "properties": {"port": {"type": "integer"}, "outbound_address": {"type": "string"}},
-        }
-    },
-]
-
-
 class _Common(Document):
-    """What a new trunk and a patch have alike."""
+    """What a new trunk and a patch have alike.
 
-    model_config = ConfigDict(json_schema_extra={"allOf": _ONE_SPELLING})
+    Several spellings of one thing are taken when they agree, so that an answer can be sent back as it came. Agreement is
+    more than JSON Schema can say.
+    """
 
     address: Address | None = Field(None, description="Where the carrier takes calls: `host[:port]`.")
     outbound_address: Address | None = Field(None, description="The same in another spelling.")
@@ -148,9 +128,7 @@ def _broken(param: str, sentence: str) -> PydanticCustomError:
 class TrunkCreate(_Common):
     """A SIP connection to a carrier. The carrier's address is needed in one of its three spellings."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"allOf": [*_ONE_SPELLING, {"anyOf": [present(form, "string") for form in _FORMS]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"anyOf": [present(form, "string") for form in _FORMS]})
 
     name: Name = Field(description="How people call it.")
     provider: Name = Field(description="Who the carrier is, in your words.")
