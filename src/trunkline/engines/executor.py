@@ -65,7 +65,12 @@ class ModelExecutor:
     @property
     def is_busy(self) -> bool:
         """Whether a patient job given now would have to wait."""
-        return self._running >= self.threads or self._running_patient >= self._patient_limit
+        return self.is_full or self._running_patient >= self._patient_limit
+
+    @property
+    def is_full(self) -> bool:
+        """Whether an urgent job given now would have to wait."""
+        return self._running >= self.threads
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `work` in a thread, before all patient jobs.
@@ -103,7 +108,7 @@ class ModelExecutor:
         return await asyncio.shield(job)
 
     async def _take_thread(self, *, is_patient: bool) -> None:
-        if not (self.is_busy if is_patient else self._running >= self.threads):
+        if not (self.is_busy if is_patient else self.is_full):
             self._count_start(is_patient=is_patient)
             return
         if self.waiting >= MAX_WAITING:
@@ -135,7 +140,7 @@ class ModelExecutor:
         """Hands the thread on before a newcomer could take it."""
         self._running -= 1
         self._running_patient -= is_patient
-        while self._running < self.threads and (turn := _next_in(self._urgent)):
+        while not self.is_full and (turn := _next_in(self._urgent)):
             self._count_start(is_patient=False)
             turn.set_result(None)
         while not self.is_busy and (turn := _next_in(self._patient)):
@@ -159,4 +164,5 @@ def _next_in(line: deque[asyncio.Future[None]]) -> asyncio.Future[None] | None:
 def _be_nice() -> None:
     """Lowers the priority of the calling thread, and of those it starts; Linux counts it by thread."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)

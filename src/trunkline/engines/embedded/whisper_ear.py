@@ -80,10 +80,8 @@ class WhisperEar:
             self._forget_finished_audio()
         elif self._segment is None and (at := self._audio.cut()) is not None:
             self._segment = _named(self._cut_off(at), "segment")
-        elif self._partial_is_due():
-            self._asked_end = self._audio.end
-            self._partial = _named(self._understand(self._asked_end, urgent=False), "partial")
-            self._partial.add_done_callback(self._on_partial)
+        elif self._segment is None and self._has_news(QUIET_EVERY_MS):
+            self._maybe_decode()
 
     def start(self, utterance: int, preroll_ms: int) -> None:
         """Begins an utterance; what was left of the one before is forgotten."""
@@ -122,16 +120,26 @@ class WhisperEar:
 
     # --- partials -----------------------------------------------------------------------------------------------------
 
-    def _partial_is_due(self) -> bool:
-        if self._partial is not None or self._segment is not None or self._executor.is_busy:
-            return False
-        audio = self._audio
-        new = audio.end - self._asked_end
-        if new < audio.samples(QUIET_EVERY_MS) or audio.quiet_since(self._asked_end):
-            return False
-        return new >= audio.samples(PARTIAL_EVERY_MS) or audio.quiet_since(
-            audio.end - audio.samples(QUIET_MS)
-        )
+    def _has_news(self, ms: float) -> bool:
+        """Something was said since the last decoding was asked for, that long ago at least."""
+        is_due = self._audio.end - self._asked_end >= self._audio.samples(ms)
+        return is_due and not self._audio.quiet_since(self._asked_end)
+
+    def _maybe_decode(self) -> None:
+        """When the caller fell quiet, at once: it may be the final. Else a partial, where nothing waits for the executor."""
+        is_quiet = self._audio.quiet_since(self._audio.end - self._audio.samples(QUIET_MS))
+        if is_quiet and not self._executor.is_full:
+            _cancel(self._partial)
+        elif (
+            is_quiet
+            or self._partial is not None
+            or self._executor.is_busy
+            or not self._has_news(PARTIAL_EVERY_MS)
+        ):
+            return
+        self._asked_end = self._audio.end
+        self._partial = _named(self._understand(self._asked_end, urgent=is_quiet), "partial")
+        self._partial.add_done_callback(self._on_partial)
 
     def _on_partial(self, task: asyncio.Task[_Understood]) -> None:
         """Keeps and tells a partial that was neither cancelled nor overtaken."""
