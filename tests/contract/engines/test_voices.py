@@ -12,7 +12,7 @@ import psutil
 import pytest
 from engines_kit import loop_lag
 
-from trunkline.core.errors import UpstreamError
+from trunkline.core.errors import InvalidField, UpstreamError
 from trunkline.engines.embedded.espeak import Espeak
 from trunkline.engines.embedded.hibari import Hibari
 from trunkline.engines.executor import ModelExecutor
@@ -111,6 +111,24 @@ async def test_a_language_that_espeak_lacks_is_an_error() -> None:
     """An unknown voice is told, not spoken in another language."""
     with pytest.raises(UpstreamError, match="can't be used"):
         await spoken(Espeak("xx-klingon"), TEXT, 8_000)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "-f", "", "en gb", "x" * 60])
+def test_a_voice_is_a_name_and_no_file(name: str) -> None:
+    """What an assistant names goes into a command line: only names pass."""
+    with pytest.raises(InvalidField, match="voice_id"):
+        Espeak(name)
+
+
+async def test_another_speed_is_the_same_model(executor: ModelExecutor) -> None:
+    """Faster speech is shorter, and loads nothing again."""
+    voice = Hibari(executor)
+    usual = sum(map(len, await spoken(voice, TEXT, 8_000)))
+    jobs = executor.counts.done
+    fast = sum(map(len, await spoken(voice.at_speed(1.5), TEXT, 8_000)))
+
+    assert fast < 0.85 * usual
+    assert executor.counts.done == jobs + 2  # sentences, no loading
 
 
 async def test_espeak_missing_is_told_in_words() -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 from collections.abc import AsyncIterator
 
 import numpy as np
 
 from trunkline.audio.resample import Resampler
-from trunkline.core.errors import UpstreamError
+from trunkline.core.errors import InvalidField, UpstreamError
 from trunkline.engines.port import Pcm
 
 START_TIMEOUT_S = 5.0
 CHUNK_TIMEOUT_S = 5.0
 MAX_TEXT_CHARS = 4_000
+_VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+_-]{0,39}")
 _RATE_HZ = 22_050
 _WAV_HEADER_BYTES = 44
 _CHUNK_BYTES = _RATE_HZ * 2 // 10
@@ -30,9 +32,18 @@ class Espeak:
         voice: a language or voice name of espeak-ng, such as `de`, `nl`, `en-gb`, `es-419`.
         speed: 0.5 (slow) to 2.0 (fast).
         program: the executable's name or path.
+
+    Raises:
+        InvalidField: the voice's name is none.
     """
 
     def __init__(self, voice: str = "en", speed: float = 1.0, program: str = "espeak-ng") -> None:
+        # A name with a slash would be taken for a file.
+        if not _VOICE.fullmatch(voice):
+            raise InvalidField(
+                "tts_config.voice_id",
+                "tts_config.voice_id must be a voice of espeak-ng, such as de or en-gb.",
+            )
         self._voice = voice
         self._speed = speed
         self._program = program

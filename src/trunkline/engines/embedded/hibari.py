@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,15 @@ _SEED = 1
 """The same text always sounds the same, so that a cached phrase is no other."""
 
 
+@dataclass(slots=True)
+class _Shared:
+    """What a voice has in common at every speed."""
+
+    model: Any = None
+    loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    cache: PhraseCache = field(default_factory=PhraseCache)
+
+
 class Hibari:
     """A voice, shared by all calls of the process.
 
@@ -36,9 +46,13 @@ class Hibari:
         self._executor = executor
         self._voice = voice
         self._speed = speed
-        self._model: Any = None
-        self._loading = asyncio.Lock()
-        self._cache = PhraseCache()
+        self._shared = _Shared()
+
+    def at_speed(self, speed: float) -> Hibari:
+        """The same voice at another speed; model and kept phrases are shared."""
+        other = Hibari(self._executor, self._voice, speed)
+        other._shared = self._shared
+        return other
 
     @property
     def name(self) -> str:
@@ -61,19 +75,20 @@ class Hibari:
         """
         model = await self._loaded()
         for sentence in model.split_sentences(text):
-            key = (sentence, rate_hz)
-            pcm = self._cache.get(key)
+            key = (sentence, self._speed, rate_hz)
+            pcm = self._shared.cache.get(key)
             if pcm is None:
                 pcm = await self._executor.run(self._synthesise, model, sentence, rate_hz)
-                self._cache.put(key, sentence, pcm)
+                self._shared.cache.put(key, sentence, pcm)
             if len(pcm):
                 yield pcm
 
     async def _loaded(self) -> Any:
-        async with self._loading:
-            if self._model is None:
-                self._model = await self._executor.run(self._load)
-        return self._model
+        shared = self._shared
+        async with shared.loading:
+            if shared.model is None:
+                shared.model = await self._executor.run(self._load)
+        return shared.model
 
     def _load(self) -> Any:
         try:
