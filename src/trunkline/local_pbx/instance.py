@@ -27,7 +27,7 @@ from trunkline.local_pbx.render import render
 from trunkline.local_pbx.reserve import Order, reserve
 from trunkline.local_pbx.state import InstanceState, write_private
 
-HOME = Path("/var/lib/trunkline/pbx")
+HOME = Path("/var/lib/trunkline/pbx") if os.geteuid() == 0 else Path.home() / ".local/state/trunkline/pbx"
 READY_TIMEOUT_S = 30.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 _FOLDERS = (
