@@ -20,9 +20,9 @@ class OwnedTasks:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Starts it; it ends by itself or with `end`."""
-        task = asyncio.create_task(_guarded(work, name), name=f"{self._owner} {name}")
+        task = asyncio.create_task(work, name=f"{self._owner} {name}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
 
     async def end(self) -> None:
@@ -32,9 +32,8 @@ class OwnedTasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-
-async def _guarded(work: Coroutine[Any, Any, None], name: str) -> None:
-    try:
-        await work
-    except Exception:  # noqa: BLE001 (the edge of a task)
-        _log.exception("work of a conversation failed", work=name)
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("work of a conversation failed", work=task.get_name(), exc_info=error)
