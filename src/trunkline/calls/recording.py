@@ -1,7 +1,7 @@
 """The recording of a call: one stereo WAV, caller left, assistant (later: whoever the caller talks to) right.
 
-Sound is placed on the loop, which costs microseconds, and written about once a second by a worker thread. The file is
-whole after every write: a service that dies leaves a recording that plays up to its last second. While the PBX records by
+Sound is placed on the loop, which costs microseconds, and written every three seconds by a worker thread. The file is
+whole after every write: a service that dies leaves a recording that plays up to its last seconds. While the PBX records by
 itself (a transfer), its two files are kept and joined in at the end.
 """
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 Samples = NDArray[np.int16]
 
-_WRITE_EVERY_S: Final = 1.0
+_WRITE_EVERY_S: Final = 3.0
 _MOST_WAITING_S: Final = 30.0
 """A disk that stands still for so long ends the recording, never the call; it bounds what is held in memory."""
 
@@ -240,7 +240,8 @@ def _write_block(path: Path, rate_hz: int, position: int, block: Samples) -> Non
     """Puts a stereo block at its place and closes the file, so that its header tells the truth from then on."""
     if not path.exists():
         soundfile.SoundFile(path, "w", rate_hz, 2, "PCM_16", format="WAV").close()
-    with soundfile.SoundFile(path, "r+") as file:
+    # Through a file object, as a path would be synced to the disk at each close: a dead process loses nothing without it.
+    with path.open("r+b") as raw, soundfile.SoundFile(raw, "r+") as file:
         _fill_up_to(file, position)
         file.seek(position)
         file.write(block)
