@@ -146,15 +146,18 @@ class Speaker:
             self._task = None
         if utterance is None:
             return False
+        utterance.on_made = None
+        return self._forget_sent(utterance)
+
+    def _forget_sent(self, utterance: Utterance) -> bool:
+        """What was not heard by now never will be; true when there was any of it."""
         now = self._clock.monotonic()
         self._account(utterance, now)
-        utterance.on_made = None
         self._unheard.clear()
         self._first_mark = self._last_mark = ""
-        had_sent = self._ledger.pending_bytes(now) > 0
-        self._ledger.flushed(now)
+        flushed = self._ledger.flushed(now)
         self._ledger.forget(utterance.id)
-        return had_sent
+        return flushed.dropped_ms > 0
 
     async def flushed(self) -> None:
         """Returns when no flush is under way."""
@@ -248,6 +251,8 @@ class Speaker:
             _log.warning("speech not sent", error=error.message)
             if self._channel is channel:
                 self._channel = None  # `lost` follows from the PBX, and then a new channel
+                self._forget_sent(utterance)
+                utterance.go_back()
 
     def _account(self, utterance: Utterance, now: float) -> None:
         """Takes down what was heard since the last time, and passes it on."""
