@@ -207,3 +207,11 @@ async def test_an_unknown_bridge_or_leg_is_refused(desk: Desk):
     """By the PBX's own word."""
     with pytest.raises(UpstreamError):
         await desk.pbx.start_ringback(LegId(fresh("nobody")))
+
+
+async def test_no_call_waits_for_a_name_server(desk: Desk):
+    """Asterisk looks up its host's name for each RTP session; where the network must be asked, some calls take seconds."""
+    async with desk.call("echo") as line:
+        await line.answered()
+
+    assert "Unable to lookup" not in desk.pair.pbx.log_path.read_text(errors="replace")
