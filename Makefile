@@ -22,7 +22,7 @@ stop: setup ## Ends what `make demo KEEP=1` left up
 	@$(VENV)/trunkline demo --stop
 
 test: setup ## Every test, against a real PBX and a real carrier
-	@$(VENV)/python -m trunkline.local_pbx ready
+	@$(VENV)/python -m trunkline.cli.ready
 	@$(VENV)/pytest $(TESTS)
 
 check: setup ## Lint, format, strict types, import rules, house rules
@@ -37,7 +37,7 @@ format: setup ## Lets the formatter and the linter mend what they can
 	@$(VENV)/ruff format
 
 bench: setup ## Figures: capacity and turn latency, a JSON line each
-	@$(VENV)/python -m trunkline.local_pbx ready
+	@$(VENV)/python -m trunkline.cli.ready
 	@$(VENV)/python -m bench
 
 clean: ## Removes what set-up and tests made

@@ -65,18 +65,19 @@ def stage_times(turn: Json) -> list[tuple[str, float]]:
 
 
 def waterfall(turns: Sequence[Json]) -> Table:
-    """A bar for each stage of each turn: where it starts and how long it took, on one scale."""
+    """A bar for each stage of each answer to the caller: where it starts and how long it took, on one scale."""
     table = Table(box=None, pad_edge=False, show_header=True, header_style="dim")
     table.add_column("turn", justify="right")
     table.add_column("stage")
     table.add_column("ms", justify="right")
     table.add_column("since end of caller's speech")
-    longest = max((time for turn in turns for _stage, time in stage_times(turn)), default=1.0)
-    for number, turn in enumerate(turns, start=1):
+    answers = [turn for turn in turns if turn.get("kind", "turn") == "turn"]
+    longest = max((time for turn in answers for _stage, time in stage_times(turn)), default=1.0)
+    for number, turn in enumerate(answers, start=1):
         before = 0.0
         for place, (stage, time) in enumerate(stage_times(turn)):
             table.add_row(
-                str(turn.get("turn", number)) if place == 0 else "",
+                str(number) if place == 0 else "",
                 stage.replace("_", " "),
                 f"{time:.0f}",
                 _bar(before, time, longest),
