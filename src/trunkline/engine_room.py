@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +15,7 @@ from trunkline.conversation.plan import ConversationEngines
 from trunkline.core.errors import InvalidField, UpstreamError
 from trunkline.core.secret import Secret
 from trunkline.engines.embedded.espeak import Espeak
-from trunkline.engines.embedded.hibari import Hibari
+from trunkline.engines.embedded.hibari import DEFAULT_VOICE, Hibari
 from trunkline.engines.embedded.silero import SileroDetector, load_silero
 from trunkline.engines.embedded.whisper import Whisper
 from trunkline.engines.executor import ModelExecutor
@@ -28,6 +29,7 @@ from trunkline.resources.merge import ResolvedAssistant
 from trunkline.settings import Settings
 
 _log = structlog.get_logger()
+_KEPT_SERVERS: Final = 64
 _NOT_HERE: Final = "is not available in this version"
 
 
@@ -38,8 +40,8 @@ class Engines:
         self._settings = settings
         self.executor = ModelExecutor(settings.engines.threads)
         self._whisper = Whisper(self.executor, settings.engines.whisper_model)
-        self._voices: dict[str, TextToSpeech] = {}
-        self._chats: dict[tuple[str, str, Secret | None], ChatServer] = {}
+        self._hibari = Hibari(self.executor)
+        self._servers: OrderedDict[tuple[str, str, Secret | None], ChatServer] = OrderedDict()
         self._phrases = PhraseCache()
         self._detector: Callable[[int], VoiceDetector] = WebRtcDetector
 
@@ -47,7 +49,7 @@ class Engines:
         """Loads the embedded models, so that the first call is as fast as the second. What is missing is logged, not fatal."""
         for name, load in (
             ("whisper", self._whisper.warm_up),
-            ("hibari", self._voice("hibari", "heart", 1.0).warm_up),
+            ("hibari", self._hibari.warm_up),
         ):
             try:
                 await load()
@@ -77,33 +79,41 @@ class Engines:
             ears=self._ears(document.stt_config),
             detector=self._detector(audio.rate_hz),
             model=self._model(document.llm_config),
-            voice=self._voice_of(document.tts_config),
+            voice=self._voice(document.tts_config),
             phrases=self._phrases,
         )
 
     async def close(self) -> None:
         """Closes connections and ends the model threads."""
-        for server in self._chats.values():
+        for server in self._servers.values():
             await server.close()
         self.executor.shutdown()
 
     def _ears(self, config: SttConfig) -> SpeechToText:
         if config.provider != "whisper":
             raise _unavailable("stt_config", config.provider, "whisper")
+        if self._settings.engines.whisper_model is None and config.language.lower().partition("-")[0] != "en":
+            raise InvalidField(
+                "stt_config.language",
+                "stt_config.language must be en: the packaged whisper model hears English; name another by engines.whisper_model.",
+                code="language_not_supported",
+            )
         return self._whisper
 
-    def _voice_of(self, config: TtsConfig) -> TextToSpeech:
-        if config.provider not in {"hibari", "espeak"}:
-            raise _unavailable("tts_config", config.provider, "hibari or espeak")
-        return self._voice(config.provider, config.voice_id, config.speed or 1.0)
-
-    def _voice(self, provider: str, voice_id: str, speed: float) -> TextToSpeech:
-        key = f"{provider}/{voice_id}/{speed}"
-        if key not in self._voices:
-            self._voices[key] = (
-                Espeak(voice_id, speed) if provider == "espeak" else Hibari(self.executor, voice_id, speed)
-            )
-        return self._voices[key]
+    def _voice(self, config: TtsConfig) -> TextToSpeech:
+        match config.provider:
+            case "hibari":
+                if config.voice_id not in {DEFAULT_VOICE, "default"}:
+                    raise InvalidField(
+                        "tts_config.voice_id",
+                        f"tts_config.voice_id of hibari must be {DEFAULT_VOICE}.",
+                        code="unknown_voice",
+                    )
+                return self._hibari.at_speed(config.speed or 1.0)
+            case "espeak":
+                return Espeak(config.voice_id, config.speed or 1.0)
+            case _:
+                raise _unavailable("tts_config", config.provider, "hibari or espeak")
 
     def _model(self, config: LlmConfig) -> LanguageModel:
         match config.provider:
@@ -135,10 +145,17 @@ class Engines:
             else None
         )
         self._check_reachable(base_url, home, secret, config.provider)
-        server = self._chats.setdefault(
-            (config.provider, base_url, secret), ChatServer(config.provider, base_url, secret)
-        )
+        server = self._server(config.provider, base_url, secret)
         return server.model(config.model)
+
+    def _server(self, provider: str, base_url: str, secret: Secret | None) -> ChatServer:
+        """Connections are kept by provider, address and key; those used longest ago are left to the collector."""
+        key = (provider, base_url, secret)
+        server = self._servers.pop(key, None) or ChatServer(provider, base_url, secret)
+        self._servers[key] = server
+        while len(self._servers) > _KEPT_SERVERS:
+            self._servers.popitem(last=False)
+        return server
 
     def _check_reachable(self, base_url: str, home: str, secret: Secret | None, provider: str) -> None:
         if base_url == home.rstrip("/"):

@@ -39,6 +39,7 @@ def conversation_plan(
         temperature=0.7 if llm.temperature is None else llm.temperature,
         max_tokens=llm.max_completion_tokens,
         language=document.stt_config.language if document.stt_config else "en",
+        hints=tuple((document.stt_config.keyterms or ()) if document.stt_config else ()),
         pronunciation=tuple((entry.from_, entry.to) for entry in speech.pronunciation or ()),
         silence=_silence(assistant, speech.silence or SilenceConfig()),
         end_call_phrases=tuple(speech.end_call_phrases or ()),
