@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 
 from trunkline.audio.formats import AudioFormat
 from trunkline.core.ids import BridgeId, LegId, TrunkId
-from trunkline.pbx.hangup import Hangup, Q850
+from trunkline.pbx.hangup import Q850, Hangup
 
 # --- what happens to a leg --------------------------------------------------------------------------------------------
 
