@@ -73,7 +73,6 @@ class Conversation:
         )
         self._timers = Timers()
         self._events: deque[turn.Event] = deque()
-        self._is_handling = False
         self._agenda = Agenda(self._replies)
         self._greeting: Reply | None = None
         self._keys = KeyCollector(self._timers, self._hand_in_keys)
@@ -252,14 +251,13 @@ class Conversation:
     def _handle(self, event: turn.Event) -> None:
         """Events that come while one is being handled wait for their turn."""
         self._events.append(event)
-        if self._is_handling:
+        if len(self._events) > 1:
             return
-        self._is_handling = True
-        try:
-            while self._events:
-                self._handle_one(self._events.popleft())
-        finally:
-            self._is_handling = False
+        while self._events:
+            try:
+                self._handle_one(self._events[0])
+            finally:
+                self._events.popleft()
 
     def _handle_one(self, event: turn.Event) -> None:
         if (
