@@ -23,7 +23,7 @@ MAX_WAITING_DIGITS: Final = 500
 class Watch:
     """The events of one leg; a `trunkline.pbx.port.LegWatch` for one reader."""
 
-    def __init__(self, leg_id: LegId, forget: Callable[[LegId], None]) -> None:
+    def __init__(self, leg_id: LegId, forget: Callable[[LegId, Watch], None]) -> None:
         self._leg_id = leg_id
         self._forget = forget
         self._waiting: deque[LegEvent] = deque()
@@ -59,7 +59,7 @@ class Watch:
     def close(self) -> None:
         """Stops watching. Idempotent."""
         self._closed = True
-        self._forget(self._leg_id)
+        self._forget(self._leg_id, self)
         self._wake.set()
 
     def silence(self) -> None:
@@ -125,7 +125,7 @@ class LegBook:
         if isinstance(event, LegEnded):
             self._settle(event.leg_id, arrived=False)
             if watch is not None:
-                self._forget(event.leg_id)
+                self._forget(event.leg_id, watch)
         if watch is not None:
             watch.exists = True
             watch.deliver(event)
@@ -172,5 +172,7 @@ class LegBook:
             future.set_result(arrived)
         return future is not None
 
-    def _forget(self, leg_id: LegId) -> None:
-        self._watches.pop(leg_id, None)
+    def _forget(self, leg_id: LegId, watch: Watch) -> None:
+        # A watch that is closed twice must not take away its successor.
+        if self._watches.get(leg_id) is watch:
+            del self._watches[leg_id]

@@ -80,6 +80,18 @@ async def test_a_closed_watch_ends_its_reader_and_hears_nothing_more():
     book.watch(LEG)
 
 
+async def test_a_watch_that_is_closed_twice_leaves_its_successor_alone():
+    """The second close comes from whoever cleans up."""
+    book = LegBook()
+    first = book.watch(LEG)
+    first.close()
+    second = book.watch(LEG)
+    first.close()
+    book.deliver(ENDED)
+
+    assert await everything(second) == [ENDED]
+
+
 def test_two_watches_on_one_leg_are_a_defect():
     """The second would steal the first one's events."""
     book = LegBook()
