@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, get_args
 
 from aiohttp import web
@@ -102,7 +102,7 @@ async def _next(events: AsyncIterator[CallEvent]) -> CallEvent | None:
 
 
 @contextlib.contextmanager
-def _stoppable(request: web.Request) -> Any:
+def _stoppable(request: web.Request) -> Iterator[None]:
     streams = request.config_dict[STREAMS]
     task = asyncio.current_task()
     assert task is not None  # a handler always runs in a task

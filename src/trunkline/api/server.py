@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any, Final
 
 from aiohttp import web
@@ -40,9 +42,7 @@ def make_api(services: ApiServices) -> web.Application:
         http.trusted_proxies,
     )
     app = web.Application(middlewares=[edge(gate)], client_max_size=http.max_body_bytes)
-    contract = openapi(OPERATIONS, __version__)
-    app[system.CONTRACT] = contract
-    app[system.PAGE] = docs_page(contract)
+    app[system.CONTRACT], app[system.PAGE] = _contract()
     app[system.VITALS] = system.Vitals(services)
     app[call_events.STREAMS] = set()
     app.on_response_prepare.append(stamp(gate))
@@ -51,6 +51,13 @@ def make_api(services: ApiServices) -> web.Application:
         for operation in OPERATIONS:
             _add(app, base + operation.path, operation, services, gate)
     return app
+
+
+@cache
+def _contract() -> tuple[str, str]:
+    """The contract for programs and for people: made once, served as it is."""
+    document = openapi(OPERATIONS, __version__)
+    return json.dumps(document, separators=(",", ":")), docs_page(document)
 
 
 def _add(

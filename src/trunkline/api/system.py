@@ -26,7 +26,7 @@ _CHECK_TIMEOUT_S: Final = 2.5
 _CHECKED_EVERY_S: Final = 1.0
 _CALLED: Final = {"database": "database", "pbx": "PBX"}
 
-CONTRACT = web.AppKey("contract", dict[str, Any])
+CONTRACT = web.AppKey("contract", str)
 PAGE = web.AppKey("page", str)
 VITALS: web.AppKey[Vitals] = web.AppKey("vitals")
 
@@ -132,9 +132,9 @@ async def metrics(ask: Ask[None, None]) -> web.StreamResponse:
     return web.Response(body=ask.services.metrics.page(), headers={"Content-Type": CONTENT_TYPE})
 
 
-async def contract(ask: Ask[None, None]) -> Answer:
+async def contract(ask: Ask[None, None]) -> web.StreamResponse:
     """The OpenAPI document."""
-    return Answer(ask.http.config_dict[CONTRACT])
+    return web.Response(text=ask.http.config_dict[CONTRACT], content_type="application/json")
 
 
 async def page(ask: Ask[None, None]) -> web.StreamResponse:

@@ -404,6 +404,20 @@ class TestControl:
         assert answered.body["warnings"] == ["best effort"]
 
 
+class TestCancel:
+    """`POST /calls/{id}/cancel`."""
+
+    async def test_a_ringing_call_is_given_up(self, house: House) -> None:
+        """Which `end-call` can't; a second time it is 400, elsewhere 404."""
+        call_id = await house.dial()
+        first, again = [await house.post(f"/calls/{call_id}/cancel") for _ in range(2)]
+
+        assert (first.status, first.body["success"]) == (200, True)
+        assert (await house.get(f"/calls/{call_id}")).body["end_reason"] == "api_end_call"
+        assert again.status == 400
+        assert (await house.post("/calls/unknown/cancel")).status == 404
+
+
 class TestEvents:
     """`GET /calls/{id}/events`."""
 
