@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bench.capacity import capacity
+from bench.turn import turn
 
-BENCHES: dict[str, Callable[[], Awaitable[dict[str, Any]]]] = {"capacity": capacity}
+BENCHES: dict[str, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {"capacity": capacity, "turn": turn}
 
 
 def main() -> None:

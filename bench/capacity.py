@@ -31,7 +31,9 @@ async def capacity(calls: int = 100, seconds: float = 20.0) -> dict[str, Any]:
         folder = Path(name)
         sip_port = free_port()
         media = (40_000, 40_000 + 4 * calls + 8)
-        speech = np.concatenate([human("vm-nobodyavail"), silence(5.0), human("please-try-call-later"), silence(4.0)])
+        speech = np.concatenate(
+            [human("vm-nobodyavail"), silence(5.0), human("please-try-call-later"), silence(4.0)]
+        )
         answer = human("vm-intro")
         with (
             serving(state, folder, assistant_speech=answer.tobytes()) as service,
@@ -50,12 +52,19 @@ async def capacity(calls: int = 100, seconds: float = 20.0) -> dict[str, Any]:
                     await asyncio.sleep(seconds)
                 after = (_cpu_s(ours), _cpu_s(asterisk), time.monotonic())
                 memory = ours.memory_info().rss
-                live = [call["status"] for call in await asyncio.gather(*(client.call(call_id) for call_id in call_ids))]
+                live = [
+                    call["status"]
+                    for call in await asyncio.gather(*(client.call(call_id) for call_id in call_ids))
+                ]
                 talks = await asyncio.gather(*(client.call(call_id) for call_id in call_ids))
                 loop = service.report()
         elapsed = after[2] - before[2]
         own, theirs = (after[0] - before[0]) / elapsed / calls, (after[1] - before[1]) / elapsed / calls
-        heard = [stream for (_, target), stream in streams(read(folder / "rtp.pcap")).items() if media[0] <= target <= media[1]]
+        heard = [
+            stream
+            for (_, target), stream in streams(read(folder / "rtp.pcap")).items()
+            if media[0] <= target <= media[1]
+        ]
         gaps = np.array([gap for stream in heard for gap in gaps_ms(stream)])
     return {
         "bench": "capacity",

@@ -89,7 +89,9 @@ class Serving:
 
 
 @contextmanager
-def serving(state: InstanceState, folder: Path, *, assistant_speech: bytes | None = None, **sections: Any) -> Iterator[Serving]:
+def serving(
+    state: InstanceState, folder: Path, *, assistant_speech: bytes | None = None, **sections: Any
+) -> Iterator[Serving]:
     """The service in its own process, on the PBX, with wide limits."""
     order: dict[str, Any] = {
         "settings": {
@@ -107,7 +109,7 @@ def serving(state: InstanceState, folder: Path, *, assistant_speech: bytes | Non
         (folder / "assistant.raw").write_bytes(assistant_speech)
         order["assistant_speech"] = str(folder / "assistant.raw")
     (folder / "order.json").write_text(json.dumps(order))
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "bench.serve", str(folder / "order.json")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -139,13 +141,20 @@ class Client:
     async def prepare(self, sip_port: int, **assistant: Any) -> None:
         """Makes what a call needs."""
         self._assistant_id = (await self.post("/assistants", {**ASSISTANT, **assistant}))["assistant"]["id"]
-        trunk = await self.post("/sip-trunks", {"name": "SIPp", "provider": "SIPp", "address": f"127.0.0.1:{sip_port}", "codecs": ["ulaw"]})
+        trunk = await self.post(
+            "/sip-trunks",
+            {"name": "SIPp", "provider": "SIPp", "address": f"127.0.0.1:{sip_port}", "codecs": ["ulaw"]},
+        )
         number = {"phone_number": "+31101234567", "outbound_trunk_id": trunk["trunk"]["id"]}
         self._number_id = (await self.post("/numbers", number))["number"]["id"]
 
     async def dial(self, index: int) -> str:
         """One call."""
-        body = {"destination": f"+3120{index:07d}", "assistant_id": self._assistant_id, "number_id": self._number_id}
+        body = {
+            "destination": f"+3120{index:07d}",
+            "assistant_id": self._assistant_id,
+            "number_id": self._number_id,
+        }
         return str((await self.post("/calls/outbound", body))["call_id"])
 
     async def call(self, call_id: str) -> dict[str, Any]:
@@ -163,6 +172,6 @@ class Client:
         """A POST that must succeed."""
         async with self._session.post(self._base_url + path, json=body) as answer:
             told: dict[str, Any] = await answer.json()
-            if answer.status >= 400:  # noqa: PLR2004
+            if answer.status >= 400:
                 raise SystemExit(f"{path}: {told}")
             return told

@@ -38,7 +38,12 @@ async def _serve(order: dict[str, Any]) -> None:
         await asyncio.to_thread(sys.stdin.readline)
         lags.clear()
         await asyncio.to_thread(sys.stdin.readline)
-        _tell({"loop_lag_p99_ms": _percentile(lags, 0.99) * 1000, "loop_lag_max_ms": max(lags, default=0) * 1000})
+        _tell(
+            {
+                "loop_lag_p99_ms": _percentile(lags, 0.99) * 1000,
+                "loop_lag_max_ms": max(lags, default=0) * 1000,
+            }
+        )
     finally:
         watcher.cancel()
         await service.stop()

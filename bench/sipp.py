@@ -11,6 +11,7 @@ import string
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 _SCENARIO = Path(__file__).parent / "sipp" / "uas_talk.xml"
 
@@ -32,7 +33,7 @@ class Subscribers:
     loops: int = -1
     _process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Subscribers:
+    def __enter__(self) -> Self:
         """Starts SIPp."""
         sipp = shutil.which("sipp")
         if sipp is None:
@@ -42,7 +43,7 @@ class Subscribers:
         scenario = self.folder / "uas_talk.xml"
         scenario.write_text(string.Template(_SCENARIO.read_text()).substitute(file=speech, loops=self.loops))
         first, _ = self.media_ports
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             [
                 *(
                     sipp,

@@ -6,6 +6,7 @@ pcap format: https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-03.html; RTP
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import signal
 import struct
@@ -15,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +47,12 @@ class Capture:
         self._filter = f"udp and portrange {ports[0]}-{ports[1]}"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Capture:
+    def __enter__(self) -> Self:
         """Returns once tcpdump listens."""
         tcpdump = shutil.which("tcpdump")
         if tcpdump is None:
             raise SystemExit("bench needs tcpdump: apt-get install tcpdump")
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             [tcpdump, "-i", "lo", "-B", "32768", "-s", "256", "-w", str(self._file), self._filter],
             stderr=subprocess.PIPE,
         )
@@ -80,7 +82,7 @@ def read(file: Path) -> Iterator[Packet]:
         at += _RECORD.size + kept
         udp = frame[_ETHERNET + _IP :]
         rtp = udp[_UDP:]
-        if len(rtp) <= _RTP or rtp[0] >> 6 != 2 or rtp[1] & 0x7F != 0:  # noqa: PLR2004
+        if len(rtp) <= _RTP or rtp[0] >> 6 != 2 or rtp[1] & 0x7F != 0:
             continue
         source, target = struct.unpack_from(">HH", udp)
         yield Packet(seconds + micros / 1e6, source, target, struct.unpack_from(">H", rtp, 2)[0], rtp[_RTP:])
@@ -97,7 +99,7 @@ def streams(packets: Iterator[Packet]) -> dict[tuple[int, int], list[Packet]]:
 def gaps_ms(stream: list[Packet], pause_ms: float = 500.0) -> list[float]:
     """Times between packets inside a stretch of talk; longer ones are pauses between stretches, left out."""
     times = [packet.at_s for packet in stream]
-    return [gap for gap in ((b - a) * 1000 for a, b in zip(times, times[1:], strict=False)) if gap < pause_ms]
+    return [gap for gap in ((b - a) * 1000 for a, b in itertools.pairwise(times)) if gap < pause_ms]
 
 
 @dataclass(frozen=True, slots=True)
