@@ -51,7 +51,7 @@ def test_premium_satellite_emergency_and_foreign_hosts_are_closed(target: str):
     with pytest.raises(InvalidField) as refused:
         check_destination(parse_transfer_target(target), POLICY)
 
-    assert ("destination", "destination_not_allowed") == (refused.value.param, refused.value.code)
+    assert (refused.value.param, refused.value.code) == ("destination", "destination_not_allowed")
 
 
 def test_a_country_that_is_not_allowed_is_closed():
@@ -69,7 +69,7 @@ def test_lines_are_never_over_the_limit_and_come_back_once():
     first.release()
     first.release()
 
-    assert (1, 0) == (lines.in_use, lines.in_use_on(TrunkId("a")))
+    assert (lines.in_use, lines.in_use_on(TrunkId("a"))) == (1, 0)
     with pytest.raises(LimitReached, match="this trunk"):
         lines.reserve(TrunkId("b"), 1)
 
@@ -104,8 +104,8 @@ def test_the_media_format_follows_the_trunks_first_codec():
     """G.711 stays as it is; 16 kHz only where the leg carries it and the operator wants it."""
     formats = [leg_audio([codec], wideband=True) for codec in ("ulaw", "alaw", "g722", "gsm")]
 
-    assert [ULAW_8K, ALAW_8K, SLIN_16K, ULAW_8K] == formats
-    assert ULAW_8K == leg_audio(["g722", "ulaw"], wideband=False)
+    assert formats == [ULAW_8K, ALAW_8K, SLIN_16K, ULAW_8K]
+    assert leg_audio(["g722", "ulaw"], wideband=False) == ULAW_8K
 
 
 def test_mos_is_highest_without_loss_and_falls_with_loss_and_delay():
@@ -144,4 +144,4 @@ def test_the_sweep_ends_only_what_nobody_owns_and_is_old_enough():
         orphan_after_s=30,
     )
 
-    assert (["tl-stray"], ["b-stray"], ["lost"]) == (repairs.hang_up, repairs.close, repairs.end)
+    assert (repairs.hang_up, repairs.close, repairs.end) == (["tl-stray"], ["b-stray"], ["lost"])

@@ -20,8 +20,7 @@ async def test_a_late_follower_hears_the_past_then_the_rest_then_stops():
     heard = []
 
     async def follow() -> None:
-        async for event in journal.follow():
-            heard.append((event.seq, event.type))
+        heard.extend([(event.seq, event.type) async for event in journal.follow()])
 
     follower = asyncio.create_task(follow())
     await asyncio.sleep(0)
@@ -30,7 +29,7 @@ async def test_a_late_follower_hears_the_past_then_the_rest_then_stops():
     journal.tell("ended")
     await asyncio.wait_for(follower, 1)
 
-    assert [(1, "ringing"), (2, "in-progress"), (3, "ended")] == heard
+    assert heard == [(1, "ringing"), (2, "in-progress"), (3, "ended")]
 
 
 async def test_a_resuming_follower_starts_after_what_it_saw():
@@ -40,7 +39,7 @@ async def test_a_resuming_follower_starts_after_what_it_saw():
         journal.tell("partial", {"role": "user", "content": "x"})
     journal.tell("ended")
 
-    assert [3, 4] == [event.seq async for event in journal.follow(after_seq=2)]
+    assert [event.seq async for event in journal.follow(after_seq=2)] == [3, 4]
 
 
 async def test_nothing_is_told_after_the_end():

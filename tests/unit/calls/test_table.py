@@ -14,7 +14,7 @@ def test_every_state_but_the_last_can_lose_its_leg_and_then_finishes_once():
             continue
         after, actions = step(state, Happening.LEG_ENDED)
 
-        assert (State.ENDED, 1) == (after, actions.count(Action.FINISH))
+        assert (after, actions.count(Action.FINISH)) == (State.ENDED, 1)
 
 
 def test_nothing_leaves_the_end():
@@ -24,8 +24,9 @@ def test_nothing_leaves_the_end():
 
 def test_an_end_wanted_during_a_transfer_drops_the_target_first():
     """The target's leg must not outlive the call."""
-    assert (State.ENDING, (Action.CANCEL_TRANSFER, Action.HANG_UP)) == step(
-        State.TRANSFERRING, Happening.END_WANTED
+    assert step(State.TRANSFERRING, Happening.END_WANTED) == (
+        State.ENDING,
+        (Action.CANCEL_TRANSFER, Action.HANG_UP),
     )
 
 
