@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from functools import cache
 from typing import Any, Final
 
@@ -70,11 +71,25 @@ def _add(
         app.router.add_route("HEAD", path, handler)
 
 
+def _protocol_log() -> logging.Logger:
+    """Where the HTTP library tells of requests that are no HTTP, without their bytes: a malformed header may hold a key."""
+
+    def without_bytes(record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        return True
+
+    logger = logging.getLogger("trunkline.http")
+    logger.filters = [without_bytes]
+    return logger
+
+
 class ApiServer:
     """The API, listening."""
 
     def __init__(self, app: web.Application, host: str, port: int) -> None:
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_protocol_log(), shutdown_timeout=_SHUTDOWN_S
+        )
         self._host = host
         self._port = port
 

@@ -349,3 +349,17 @@ async def test_keys_never_reach_an_answer(house: House, tmp_path: Path) -> None:
     for path in ("/calls", "/nothing", "/calls/unknown"):
         answered = await house.get(path, key=WITH_OTHER_KEY)
         assert OTHER_KEY not in answered.text + str(answered.headers)
+
+
+async def test_a_malformed_header_stays_out_of_the_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may hold a key."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.url.rsplit(":", 1)[1]))
+    writer.write(b"GET /calls HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hunter2\x00\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.0 400")
+    assert "hunter2" not in caplog.text
+    assert "Error handling request" in caplog.text
