@@ -6,15 +6,17 @@ import asyncio
 import json
 import os
 import signal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
 
-from trunkline.cli.first_start import FirstKey, first_start
 from trunkline.cli.options import AsJson, run
 from trunkline.observe.logs import configure_logs
 from trunkline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from trunkline.cli.first_start import FirstKey
 
 _log = structlog.get_logger()
 
@@ -56,6 +58,7 @@ def _listening(settings: Settings, host: str | None, port: int | None) -> Settin
 
 async def _serve(settings: Settings, *, as_json: bool) -> None:
     from trunkline.app import Service  # noqa: PLC0415 - the whole house; other commands start without it
+    from trunkline.cli.first_start import first_start  # noqa: PLC0415
 
     service = Service(settings)
     signals = _Signals()

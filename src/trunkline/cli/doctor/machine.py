@@ -18,7 +18,6 @@ import aiohttp
 
 from trunkline.cli.doctor.finding import Finding, ok, problem, warning
 from trunkline.settings import Settings, config_file
-from trunkline.store.store import Store
 
 _OLDEST: Final = (3, 11)
 _NEWEST: Final = (3, 13)
@@ -123,6 +122,8 @@ def _unwritable(folder: Path) -> str | None:
 
 async def database(settings: Settings) -> Finding:
     """The database opens, its schema is current, it answers."""
+    from trunkline.store.store import Store  # noqa: PLC0415 - SQLAlchemy takes longer to import than most commands to run
+
     try:
         async with asyncio.timeout(15):
             store = await Store.open(settings.database.url)
