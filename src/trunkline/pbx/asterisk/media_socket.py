@@ -65,6 +65,7 @@ class MediaSocket(asyncio.Protocol):
         self._protocol = MediaProtocol()
         self._messages = MessageReader()
         self._partial = b""
+        self._outgoing: list[bytes] = []
         self._random_bytes = random.Random(os.urandom(16)).randbytes  # noqa: S311  # masks, not secrets
         self._transport: asyncio.Transport | None = None
         self._key = os.urandom(16)
@@ -126,14 +127,14 @@ class MediaSocket(asyncio.Protocol):
         size = len(frames)
         if size % self._frame_bytes:
             raise ValueError(f"{size} bytes are not whole frames of {self._frame_bytes}")
-        transport = self._writable()
+        self._writable()
         if size <= self._send_bytes:
             if size:
-                transport.write(encode(Opcode.BINARY, frames, self._random_bytes(4)))
+                self._write(encode(Opcode.BINARY, frames, self._random_bytes(4)))
         else:
             for start in range(0, size, self._send_bytes):
                 part = frames[start : start + self._send_bytes]
-                transport.write(encode(Opcode.BINARY, part, self._random_bytes(4)))
+                self._write(encode(Opcode.BINARY, part, self._random_bytes(4)))
         if self._drained is not None:
             await self._wait_drained()
 
@@ -144,8 +145,8 @@ class MediaSocket(asyncio.Protocol):
             ValueError: not a mark that the PBX can carry.
             UpstreamError: the channel is gone.
         """
-        transport = self._writable()
-        self._write_text(transport, self._protocol.mark(mark_id))
+        self._writable()
+        self._write_text(self._protocol.mark(mark_id))
 
     async def flush(self) -> None:
         """Drops what is queued; returns once confirmed or after the flush time-out. A second flush joins the first.
@@ -153,9 +154,9 @@ class MediaSocket(asyncio.Protocol):
         Raises:
             UpstreamError: the channel is gone.
         """
-        transport = self._writable()
+        self._writable()
         for command in self._protocol.flush():
-            self._write_text(transport, command)
+            self._write_text(command)
         if self._flushed is None:
             self._flushed = asyncio.get_running_loop().create_future()
         waiting = self._flushed
@@ -175,7 +176,8 @@ class MediaSocket(asyncio.Protocol):
         if transport is None or self._closed.done():
             return
         if not transport.is_closing():
-            self._write_text(transport, self._protocol.hang_up())
+            self._write_text(self._protocol.hang_up())
+            self._write_out()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await asyncio.shield(self._closed)
@@ -245,8 +247,19 @@ class MediaSocket(asyncio.Protocol):
             raise UpstreamError("The audio channel is gone.")
         return transport
 
-    def _write_text(self, transport: asyncio.Transport, command: str) -> None:
-        transport.write(encode(Opcode.TEXT, command.encode("ascii"), self._random_bytes(4)))
+    def _write_text(self, command: str) -> None:
+        self._write(encode(Opcode.TEXT, command.encode("ascii"), self._random_bytes(4)))
+
+    def _write(self, message: bytes) -> None:
+        """What is written in one turn of the loop, audio and its mark, leaves in one system call."""
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._write_out)
+        self._outgoing.append(message)
+
+    def _write_out(self) -> None:
+        outgoing, self._outgoing = self._outgoing, []
+        if outgoing and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(outgoing))
 
     async def _wait_drained(self) -> None:
         drained = self._drained
@@ -283,7 +296,7 @@ class MediaSocket(asyncio.Protocol):
             except MalformedControl as error:
                 _log.warning("unreadable control message", leg_id=self._leg_id, error=str(error))
         elif opcode == Opcode.PING:
-            self._writable().write(encode(Opcode.PONG, payload, self._random_bytes(4)))
+            self._write(encode(Opcode.PONG, payload, self._random_bytes(4)))
         elif opcode == Opcode.CLOSE:
             self._loss = self._loss or "the PBX closed the channel"
             assert self._transport is not None
