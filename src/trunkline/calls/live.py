@@ -240,28 +240,32 @@ class LiveCall:
         return self._ended()
 
     async def _dial(self) -> None:
-        order = self.order
+        dialling = False
         try:
-            await self._pbx.open_bridge(order.bridge_id)
+            await self._pbx.open_bridge(self.order.bridge_id)
             await self._media.open()
             self._spawn(self.conversation.prepare(), "prepare")
-            await self._pbx.originate(
-                Originate(
-                    leg_id=order.leg_id,
-                    trunk_id=order.trunk_id,
-                    destination=order.destination,
-                    caller_id=order.caller_id,
-                    ring_timeout_s=order.ring_timeout_s,
-                    max_duration_s=order.ring_timeout_s + order.max_duration_s + _PBX_SAFETY_S,
-                    bridge_id=order.bridge_id,
-                )
-            )
+            dialling = True
+            await self._pbx.originate(self._leg())
         except UpstreamError as error:
             self._facts.wanted = Wanted("dial_failed", error.message)
             self._state = State.ENDED
-            self._dialled.set_exception(error)
+            # Before the leg was ordered nothing can have left for the carrier.
+            self._dialled.set_exception(error if dialling else UpstreamError(error.message, retryable=True))
         else:
             self._dialled.set_result(None)
+
+    def _leg(self) -> Originate:
+        order = self.order
+        return Originate(
+            leg_id=order.leg_id,
+            trunk_id=order.trunk_id,
+            destination=order.destination,
+            caller_id=order.caller_id,
+            ring_timeout_s=order.ring_timeout_s,
+            max_duration_s=order.ring_timeout_s + order.max_duration_s + _PBX_SAFETY_S,
+            bridge_id=order.bridge_id,
+        )
 
     async def _follow_leg(self, watch: LegWatch) -> None:
         try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -58,6 +59,21 @@ class _Held:
     slot: Slot
     namer: LegNamer
     task: asyncio.Task[None] | None = None
+
+
+def _kept_answer(prepared: Prepared, claim: IdempotencyRow | None) -> IdempotencyRow | None:
+    """The answer as the client will get it, stored with the call: a process that dies between the two never dials twice."""
+    if claim is None:
+        return None
+    answer = {
+        "success": True,
+        "call_id": prepared.row.id,
+        "room_name": prepared.row.room_name,
+        "status": "dialing",
+    }
+    if prepared.warnings:
+        answer["warnings"] = list(prepared.warnings)
+    return replace(claim, status=200, body=json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
 
 
 class CallService:
@@ -147,6 +163,7 @@ class CallService:
             InvalidField, NotFound: the request can't be carried out; nothing was stored.
             LimitReached: no line is free; nothing was stored.
             NotNow: the service is stopping, or the PBX did not take the call, which is then recorded as failed.
+            UpstreamError: the PBX's answer was lost, so the call may have been dialled; it is never dialled again.
         """
         if self._draining:
             raise NotNow(
@@ -165,7 +182,7 @@ class CallService:
         slot = self._lines.reserve(prepared.order.trunk_id, prepared.max_channels)
         try:
             held = self._make(prepared, slot)
-            await self._store.calls.insert(prepared.row, idempotency)
+            await self._store.calls.insert(prepared.row, _kept_answer(prepared, idempotency))
         except BaseException:
             slot.release()
             raise
@@ -173,6 +190,12 @@ class CallService:
         try:
             await held.call.dialled()
         except UpstreamError as error:
+            if not error.retryable:
+                raise UpstreamError(
+                    f"The PBX may have dialled: {error.message} Look the call up as {held.row.id}."
+                ) from error
+            if idempotency is not None:
+                await self._store.idempotency.reopen(idempotency)
             raise NotNow(
                 f"The PBX did not take the call: {error.message} It is recorded as {held.row.id}.",
                 code="pbx_unavailable",
@@ -408,5 +431,8 @@ class CallService:
             await asyncio.sleep(_SWEEP_EVERY_S)
             try:
                 await self.reconcile()
+                await self._store.idempotency.purge(
+                    self._clock.now() - timedelta(hours=self._settings.api.idempotency_hours)
+                )
             except Exception:  # noqa: BLE001  # the edge of a task
                 _log.exception("sweep failed")

@@ -66,6 +66,11 @@ class Idempotency(Group):
         async with self._write() as connection:
             await connection.execute(update(_TABLE).where(*_key_of(row)).values(status=status, body=body))
 
+    async def reopen(self, row: IdempotencyRow) -> None:
+        """Takes a kept answer back: what it promised did certainly not happen, so the same key may try again."""
+        async with self._write() as connection:
+            await connection.execute(update(_TABLE).where(*_key_of(row)).values(status=None, body=None))
+
     async def release(self, row: IdempotencyRow) -> None:
         """Forgets a claim whose request changed nothing. A kept answer stays."""
         async with self._write() as connection:
