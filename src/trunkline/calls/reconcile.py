@@ -33,13 +33,20 @@ class Repairs:
         return bool(self.hang_up or self.close or self.end)
 
 
+@dataclass(frozen=True, slots=True)
+class Possessions:
+    """What the live calls of this process own, transfer targets and media legs included."""
+
+    calls: Collection[CallId]
+    legs: Collection[LegId]
+    bridges: Collection[BridgeId]
+
+
 def plan(
     snapshot: Snapshot,
     stored: Sequence[CallRow],
-    live: Collection[CallId],
+    held: Possessions,
     *,
-    owned_legs: Collection[LegId],
-    owned_bridges: Collection[BridgeId],
     known_bridges: Collection[BridgeId],
     now: datetime,
     orphan_after_s: float,
@@ -49,9 +56,7 @@ def plan(
     Args:
         snapshot: what is up on the PBX.
         stored: calls of this node that the store says are not over.
-        live: calls that this process holds.
-        owned_legs: of those calls, transfer targets and media included.
-        owned_bridges: of those calls.
+        held: what this process owns.
         known_bridges: bridges that were already without an owner at the sweep before; a bridge has no age of its own.
         now: the wall time.
         orphan_after_s: a leg younger than this may belong to a call that is being set up.
@@ -62,11 +67,11 @@ def plan(
             leg.leg_id
             for leg in snapshot.legs
             if leg.ours
-            and leg.leg_id not in owned_legs
+            and leg.leg_id not in held.legs
             and (leg.created_at is None or leg.created_at <= oldest)
         ],
         close=[
-            bridge for bridge in snapshot.bridges if bridge not in owned_bridges and bridge in known_bridges
+            bridge for bridge in snapshot.bridges if bridge not in held.bridges and bridge in known_bridges
         ],
-        end=[row.id for row in stored if row.id not in live],
+        end=[row.id for row in stored if row.id not in held.calls],
     )

@@ -7,26 +7,26 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import structlog
 
 from trunkline.calls.control import carry_out
 from trunkline.calls.dial_policy import check_destination
 from trunkline.calls.ending import as_record
+from trunkline.calls.housekeeping import Housekeeper
 from trunkline.calls.journal import CallJournal
 from trunkline.calls.limits import Lines, Slot
 from trunkline.calls.live import Ended, LiveCall
 from trunkline.calls.order import CallOrder
 from trunkline.calls.outbound import EngineRoom, LegNamer, Prepared, policy, prepare
-from trunkline.calls.reconcile import Repairs, plan
+from trunkline.calls.reconcile import Possessions, Repairs
 from trunkline.calls.recording import CallRecording
 from trunkline.calls.requests import CallsQuery, ControlCommand, OutboundRequest
 from trunkline.core.clock import Clock
 from trunkline.core.errors import CallerError, NotFound, NotNow, UpstreamError
 from trunkline.core.events import CallEvent
-from trunkline.core.ids import BridgeId, CallId, Choose, LegId, OrganizationId
+from trunkline.core.ids import CallId, Choose, OrganizationId
 from trunkline.core.numbers import parse_transfer_target
 from trunkline.observe.metrics import Metrics
 from trunkline.pbx.port import Pbx
@@ -37,7 +37,6 @@ from trunkline.store.rows import CallRow, IdempotencyRow
 from trunkline.store.store import Store
 
 _log = structlog.get_logger()
-_SWEEP_EVERY_S = 30.0
 _JOURNAL_KEPT_S = 60.0  # a follower that comes late still hears how the call ended
 
 
@@ -106,16 +105,14 @@ class CallService:
         self._lines = Lines(settings.calls.max_concurrent)
         self._held: dict[CallId, _Held] = {}
         self._journals: dict[CallId, CallJournal] = {}
-        self._stray_bridges: frozenset[BridgeId] = frozenset()
         self._draining = False
-        self._sweeper: asyncio.Task[None] | None = None
+        self._housekeeper = Housekeeper(pbx, store, settings, clock, held=self._possessions)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Puts right what an earlier life left behind, then sweeps every 30 s."""
-        await self.reconcile()
-        self._sweeper = asyncio.create_task(self._sweep(), name="call-sweeper")
+        await self._housekeeper.start()
 
     async def drain(self, grace_s: float) -> None:
         """Refuses new calls, lets running ones finish for `grace_s`, then ends them. Returns when none is left."""
@@ -131,9 +128,11 @@ class CallService:
 
     async def stop(self) -> None:
         """Ends the sweeper. `drain` comes before."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self._housekeeper.stop()
+
+    async def reconcile(self) -> Repairs:
+        """Compares the PBX with the store and puts right what differs; says what it did."""
+        return await self._housekeeper.reconcile()
 
     def draining(self) -> bool:
         """Whether new calls are refused because the service is stopping."""
@@ -182,8 +181,11 @@ class CallService:
         slot = self._lines.reserve(prepared.order.trunk_id, prepared.max_channels)
         try:
             held = self._make(prepared, slot)
+            # Held before it is stored, or a sweep between the two would take it for a call of an earlier life.
+            self._held[held.row.id] = held
             await self._store.calls.insert(prepared.row, _kept_answer(prepared, idempotency))
         except BaseException:
+            self._held.pop(prepared.row.id, None)
             slot.release()
             raise
         self._launch(held)
@@ -272,7 +274,6 @@ class CallService:
         return _Held(call, prepared.row, slot, namer)
 
     def _launch(self, held: _Held) -> None:
-        self._held[held.row.id] = held
         self._journals[held.row.id] = held.call.journal
         self._metrics.call_started()
         held.task = asyncio.create_task(self._run(held), name=f"call {held.row.id}")
@@ -359,80 +360,9 @@ class CallService:
     def _is_realtime(row: CallRow) -> bool:
         return str((row.assistant.get("llm_config") or {}).get("provider", "")).endswith("_realtime")
 
-    # --- keeping store and PBX in agreement -------------------------------------------------------------------------
-
-    async def reconcile(self) -> Repairs:
-        """Compares the PBX with the store and puts right what differs; says what it did."""
-        try:
-            snapshot = await self._pbx.snapshot()
-        except UpstreamError as error:
-            _log.warning("no snapshot of the PBX", error=error.message)
-            return Repairs()
-        owned_bridges = {held.call.order.bridge_id for held in self._held.values()}
-        repairs = plan(
-            snapshot,
-            await self._store.calls.live(self._settings.pbx.node),
-            self._held.keys(),
-            owned_legs={leg for held in self._held.values() for leg in held.namer.legs},
-            owned_bridges=owned_bridges,
-            known_bridges=self._stray_bridges,
-            now=self._clock.now(),
-            orphan_after_s=self._settings.calls.orphan_after_s,
+    def _possessions(self) -> Possessions:
+        return Possessions(
+            calls=self._held.keys(),
+            legs={leg for held in self._held.values() for leg in held.namer.legs},
+            bridges={held.call.order.bridge_id for held in self._held.values()},
         )
-        self._stray_bridges = frozenset(bridge for bridge in snapshot.bridges if bridge not in owned_bridges)
-        await self._repair(repairs)
-        return repairs
-
-    async def _repair(self, repairs: Repairs) -> None:
-        if repairs:
-            _log.warning(
-                "putting right what was left",
-                legs=len(repairs.hang_up),
-                bridges=len(repairs.close),
-                calls=len(repairs.end),
-            )
-        try:
-            for leg in repairs.hang_up:
-                await self._pbx.hang_up(leg)
-            for bridge in repairs.close:
-                await self._pbx.close_bridge(bridge)
-        except UpstreamError as error:
-            _log.warning("not all put right", error=error.message)
-        for call_id in repairs.end:
-            await self._end_abandoned(call_id)
-
-    async def _end_abandoned(self, call_id: CallId) -> None:
-        """A call of an earlier life of this process: its legs are hung up, its record says so."""
-        row = await self._store.calls.find(call_id)
-        if row is None or call_id in self._held:
-            return
-        for put_away in self._remains(row):
-            try:
-                await put_away
-            except UpstreamError as error:
-                _log.warning("not put away", error=error.message)
-        await self._store.calls.end(
-            call_id,
-            status="failed",
-            end_reason="error",
-            error="The service was restarted during the call.",
-            ended_at=self._clock.now(),
-            hangup={"q850": 0, "sip": None, "cause": "unknown"},
-            duration_seconds=(self._clock.now() - row.started_at).total_seconds() if row.started_at else 0,
-        )
-
-    def _remains(self, row: CallRow) -> Sequence[Any]:
-        legs = [self._pbx.hang_up(LegId(row.caller_leg_id))] if row.caller_leg_id else []
-        bridges = [self._pbx.close_bridge(BridgeId(row.bridge_id))] if row.bridge_id else []
-        return [*legs, *bridges]
-
-    async def _sweep(self) -> None:
-        while True:
-            await asyncio.sleep(_SWEEP_EVERY_S)
-            try:
-                await self.reconcile()
-                await self._store.idempotency.purge(
-                    self._clock.now() - timedelta(hours=self._settings.api.idempotency_hours)
-                )
-            except Exception:  # noqa: BLE001  # the edge of a task
-                _log.exception("sweep failed")

@@ -10,7 +10,7 @@ from trunkline.calls.ending import Wanted, conclude
 from trunkline.calls.limits import Lines
 from trunkline.calls.order import leg_audio
 from trunkline.calls.quality import as_media, mean_opinion_score
-from trunkline.calls.reconcile import plan
+from trunkline.calls.reconcile import Possessions, plan
 from trunkline.core.errors import InvalidField, LimitReached
 from trunkline.core.ids import BridgeId, CallId, LegId, OrganizationId, TrunkId
 from trunkline.core.numbers import parse_transfer_target
@@ -136,9 +136,7 @@ def test_the_sweep_ends_only_what_nobody_owns_and_is_old_enough():
     repairs = plan(
         Snapshot(NOW, legs, [BridgeId("b-owned"), BridgeId("b-stray"), BridgeId("b-new")]),
         [_row("held"), _row("lost")],
-        {CallId("held")},
-        owned_legs={LegId("tl-owned")},
-        owned_bridges={BridgeId("b-owned")},
+        Possessions({CallId("held")}, {LegId("tl-owned")}, {BridgeId("b-owned")}),
         known_bridges={BridgeId("b-stray"), BridgeId("b-owned")},
         now=NOW,
         orphan_after_s=30,
