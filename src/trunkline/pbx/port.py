@@ -151,11 +151,11 @@ class MediaChannel(Protocol):
         ...
 
     async def send(self, frames: bytes) -> None:
-        """Queues whole frames for playback.
+        """Queues whole frames for playback. Takes microseconds; 5 s at most where the PBX takes nothing.
 
         Raises:
             ValueError: `frames` is not a multiple of the format's frame.
-            UpstreamError: the channel is gone.
+            UpstreamError: the channel is gone, or took nothing for that long.
         """
         ...
 
