@@ -112,13 +112,16 @@ def _path(call_id: str) -> str:
 
 @contextmanager
 def _terminated_like_ctrl_c() -> Iterator[None]:
-    """A SIGTERM unwinds like Ctrl-C, so that what was started is ended too."""
+    """SIGTERM unwinds like Ctrl-C, so that what was started is ended too."""
 
     def unwind(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before: Any = signal.signal(signal.SIGTERM, unwind)
+    # A shell starts background jobs with Ctrl-C ignored; a demo that can't be interrupted would leave its PBX up.
+    wanted: dict[int, Any] = {signal.SIGTERM: unwind, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
