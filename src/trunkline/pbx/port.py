@@ -213,6 +213,7 @@ class TrunkSpec:
         host, port: where the carrier takes our INVITEs.
         inbound_addresses: hosts or CIDR ranges from which the carrier sends calls; `host` is always one of them.
         codecs: by Asterisk's names, best first.
+        strip, prefix: how the carrier wants numbers: so many characters off the front, then this put before.
         password: clear text; implementations never log it.
     """
 
@@ -227,6 +228,12 @@ class TrunkSpec:
     codecs: Sequence[str] = ("ulaw", "alaw")
     srtp: bool = False
     inbound_addresses: Sequence[str] = ()
+    strip: int = 0
+    prefix: str = ""
+
+    def as_dialled(self, number: str) -> str:
+        """An E.164 number in the carrier's own form."""
+        return f"{self.prefix}{number[self.strip :]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +330,9 @@ class Pbx(Protocol):
         """Destroys a bridge; legs in it stay up. No error when it is gone."""
         ...
 
-    async def open_media(self, leg_id: LegId, bridge_id: BridgeId, audio: AudioFormat, sink: MediaSink) -> MediaChannel:
+    async def open_media(
+        self, leg_id: LegId, bridge_id: BridgeId, audio: AudioFormat, sink: MediaSink
+    ) -> MediaChannel:
         """Attaches our audio to a bridge. Returns once frames can flow both ways."""
         ...
 

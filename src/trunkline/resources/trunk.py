@@ -155,11 +155,6 @@ def split_address(address: str) -> tuple[str, int | None]:
     return host, int(port)
 
 
-def dialled(number: str, config: Mapping[str, Any]) -> str:
-    """A number as this carrier wants it: `strip` characters off the front, then `prefix` on."""
-    return f"{config.get('prefix') or ''}{number[config.get('strip') or 0 :]}"
-
-
 def trunk_spec(row: TrunkRow, password: str | None) -> TrunkSpec:
     """What the PBX must know; `password` in clear."""
     config = {**DEFAULTS, **row.config}
@@ -175,6 +170,8 @@ def trunk_spec(row: TrunkRow, password: str | None) -> TrunkSpec:
         codecs=tuple(config["codecs"]),
         srtp=config["srtp"],
         inbound_addresses=tuple(config["inbound_addresses"]),
+        strip=config["strip"],
+        prefix=config["prefix"],
     )
 
 

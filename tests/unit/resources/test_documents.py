@@ -1,16 +1,19 @@
 """What clients may write: assistants, tools, trunks, numbers; and how a mistake is named."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from trunkline.core.errors import InvalidField
+from trunkline.core.ids import OrganizationId, TrunkId
 from trunkline.resources.assistant import AssistantCreate, AssistantPatch, TransientAssistant, given
 from trunkline.resources.numbers import NumberCreate, NumberPatch
-from trunkline.resources.trunk import TrunkCreate, TrunkPatch, dialled, split_address
+from trunkline.resources.trunk import TrunkCreate, TrunkPatch, split_address, trunk_spec
 from trunkline.resources.validation import parse
+from trunkline.store.rows import TrunkRow
 
 LLM = {"provider": "openai", "model": "anything-new-2031"}
 
@@ -402,7 +405,11 @@ def test_a_trunk_patch_goes_back_to_defaults_by_null() -> None:
 )
 def test_a_carrier_gets_numbers_in_its_own_form(config: dict[str, Any], sent: str) -> None:
     """First `strip`, then `prefix`."""
-    assert dialled("+31201234567", config) == sent
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    row = TrunkRow(
+        TrunkId("t"), OrganizationId("o"), "Carrier", {"host": "sip.example", **config}, None, now, now
+    )
+    assert trunk_spec(row, None).as_dialled("+31201234567") == sent
 
 
 def test_an_address_comes_apart() -> None:

@@ -11,12 +11,13 @@ from typing import Final
 
 from trunkline.core.errors import InvalidField
 from trunkline.core.ids import TrunkId
-from trunkline.pbx.port import Originate
+from trunkline.pbx.port import Originate, TrunkSpec
 
 LOCAL_CONTEXT: Final = "trunkline-local"
 """Where `local:<extension>` is looked up; dialplan/trunkline.conf has it."""
 
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{1,14}")
+_DIALLED: Final = re.compile(r"[+0-9*#]{2,32}")
 # No `&` (Dial takes it for a second destination), no `/` (it ends the endpoint), no `,` and no `|`.
 _SIP_URI: Final = re.compile(
     r"sips?:[A-Za-z0-9_.!~*'()+-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(;[A-Za-z0-9=._-]{1,64}){0,8}"
@@ -34,15 +35,20 @@ def endpoint_id(trunk_id: TrunkId) -> str:
     return f"tl-x{trunk_id.encode().hex()}"
 
 
-def dial_string(destination: str, trunk_id: TrunkId) -> str:
-    """What ARI is given as `endpoint`.
+def dial_string(destination: str, trunk_id: TrunkId, trunk: TrunkSpec | None = None) -> str:
+    """What ARI is given as `endpoint`; numbers in the form that `trunk` wants.
 
     Raises:
         InvalidField: the destination is none that we dial.
     """
     endpoint = endpoint_id(trunk_id)
     if _NUMBER.fullmatch(destination):
-        return f"PJSIP/{destination}@{endpoint}"
+        dialled = trunk.as_dialled(destination) if trunk is not None else destination
+        if not _DIALLED.fullmatch(dialled):
+            raise InvalidField(
+                "destination", "destination is nothing that can be dialled in this trunk's form."
+            )
+        return f"PJSIP/{dialled}@{endpoint}"
     if _SIP_URI.fullmatch(destination):
         return f"PJSIP/{endpoint}/{destination}"
     if local := _LOCAL.fullmatch(destination):

@@ -8,7 +8,6 @@ raised error or in one `LegEnded`, never in both.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import structlog
@@ -19,7 +18,7 @@ from trunkline.pbx.asterisk.ari_rest import AriError, AriRest, PbxUnreachable, s
 from trunkline.pbx.asterisk.dialling import channel_variables, dial_string, is_local
 from trunkline.pbx.asterisk.watch import LegBook
 from trunkline.pbx.hangup import Q850
-from trunkline.pbx.port import Originate
+from trunkline.pbx.port import Originate, TrunkSpec
 
 _log = structlog.get_logger()
 
@@ -27,7 +26,9 @@ _ARRIVAL_TIMEOUT_S: Final = 5.0
 _NOT_FOUND: Final = 404
 
 
-async def originate(rest: AriRest, book: LegBook, app: str, order: Originate, codecs: Sequence[str]) -> None:
+async def originate(
+    rest: AriRest, book: LegBook, app: str, order: Originate, trunk: TrunkSpec | None
+) -> None:
     """Carries the order out, up to the dial.
 
     Args:
@@ -35,15 +36,15 @@ async def originate(rest: AriRest, book: LegBook, app: str, order: Originate, co
         book: who waits for legs.
         app: our application's name.
         order: what to dial.
-        codecs: the trunk's, best first; empty leaves the choice to the PBX.
+        trunk: as it was put; None leaves codecs to the PBX.
 
     Raises:
         InvalidField: the order can't be dialled.
         UpstreamError: retryable, as the leg was certainly not dialled; its watch stays silent.
     """
-    endpoint, variables = dial_string(order.destination, order.trunk_id), channel_variables(order)
+    endpoint, variables = dial_string(order.destination, order.trunk_id, trunk), channel_variables(order)
     # Without this the INVITE would offer 8 kHz first, whatever the trunk prefers.
-    formats = {"formats": ",".join(codecs)} if codecs and not is_local(order.destination) else {}
+    formats = {"formats": ",".join(trunk.codecs)} if trunk and not is_local(order.destination) else {}
     arrival = book.expect(order.leg_id)
     try:
         await rest.post(

@@ -91,8 +91,7 @@ class AsteriskPbx:
         """Creates the leg and dials."""
         self._node.require_events()
         self._node.expect_dial(order)
-        trunk = self._node.trunks.get(order.trunk_id)
-        await originate(self._rest, self._node.book, self._app, order, trunk.codecs if trunk else ())
+        await originate(self._rest, self._node.book, self._app, order, self._node.trunks.get(order.trunk_id))
 
     async def answer(self, leg_id: LegId) -> None:
         """Answers an inbound leg."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trunkline.core.errors import InvalidField
 from trunkline.core.ids import LegId, TrunkId
 from trunkline.pbx.asterisk.dialling import channel_variables, dial_string, endpoint_id
-from trunkline.pbx.port import Originate
+from trunkline.pbx.port import Originate, TrunkSpec
 
 TRUNK = TrunkId("trunk_1")
 
@@ -137,3 +137,12 @@ def test_what_could_end_a_header_is_refused(changes: dict[str, Any]):
     """Line breaks, brackets, blanks, endless text."""
     with pytest.raises(InvalidField):
         channel_variables(order(**changes))
+
+
+def test_a_carrier_that_wants_its_own_form_gets_it() -> None:
+    """`strip` and `prefix` of the trunk shape the number, and nothing else can come of it."""
+    trunk = TrunkSpec(TRUNK, "sip.example", 5060, strip=1, prefix="00")
+
+    assert dial_string("+31201234567", TRUNK, trunk) == f"PJSIP/0031201234567@{endpoint_id(TRUNK)}"
+    with pytest.raises(InvalidField):
+        dial_string("+31201234567", TRUNK, TrunkSpec(TRUNK, "sip.example", 5060, prefix="1&PJSIP/"))
