@@ -103,24 +103,12 @@ class LiveCall:
         self._pbx = pbx
         self._clock = clock
         self._recording = recording
-        self._new_leg_id = new_leg_id
         self._may_dial = may_dial
         self._on_answered = on_answered
         self._on_line_free = on_line_free
         self._mailbox: asyncio.Queue[tuple[Happening, Any]] = asyncio.Queue()
         self._state = State.DIALLING
         self._facts = _Facts()
-        self._desk = TransferDesk(
-            order,
-            pbx=pbx,
-            conversation=self.conversation,
-            recording=recording,
-            clock=clock,
-            new_leg_id=new_leg_id,
-            spawn=self._spawn,
-            on_done=self._transfer_done,
-            on_target_ended=lambda hangup: self._post(Happening.TARGET_ENDED, hangup),
-        )
         self._media = MediaLink(
             pbx,
             order.bridge_id,
@@ -128,6 +116,18 @@ class LiveCall:
             self.conversation,
             new_leg_id=lambda: new_leg_id("media"),
             on_lost=lambda reason: self._post(Happening.MEDIA_LOST, reason),
+        )
+        self._desk = TransferDesk(
+            order,
+            pbx=pbx,
+            conversation=self.conversation,
+            media=self._media,
+            recording=recording,
+            clock=clock,
+            new_leg_id=new_leg_id,
+            spawn=self._spawn,
+            on_done=self._transfer_done,
+            on_target_ended=lambda hangup: self._post(Happening.TARGET_ENDED, hangup),
         )
         self._dialled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._side: set[asyncio.Task[None]] = set()

@@ -42,6 +42,7 @@ class MediaLink:
         self._new_leg_id = new_leg_id
         self._tell_lost = on_lost
         self._channel: MediaChannel | None = None
+        self._is_aside = False
         # The hot path: bound once, so that a frame costs one call.
         self.on_audio = conversation.on_audio
         self.on_mark = conversation.on_mark
@@ -53,6 +54,7 @@ class MediaLink:
     def on_lost(self, reason: str) -> None:
         """The channel is gone though we did not close it."""
         self._channel = None
+        self._is_aside = False
         self._conversation.on_lost(reason)
         self._tell_lost(reason)
 
@@ -64,6 +66,28 @@ class MediaLink:
         """
         self._channel = await self._pbx.open_media(self._new_leg_id(), self._bridge_id, self._audio, self)
         self._conversation.attach(self._channel)
+
+    async def step_aside(self) -> None:
+        """Our leg leaves the bridge, so that nothing of it changes any more while others join.
+
+        Raises:
+            UpstreamError: the PBX refused.
+        """
+        if self._channel is not None and not self._is_aside:
+            await self._pbx.leave(self._bridge_id, self._channel.leg_id)
+            self._is_aside = True
+
+    async def step_back(self) -> None:
+        """Our leg is in the bridge again, as a new one if need be. No effect where it never left; never raises."""
+        if self._channel is None or not self._is_aside:
+            return
+        self._is_aside = False
+        try:
+            await self._pbx.join(self._bridge_id, self._channel.leg_id)
+        except UpstreamError as error:
+            _log.warning("our leg could not come back", error=error.message)
+            await self.close()
+            await self.restore()
 
     async def restore(self) -> bool:
         """Opens a new channel after a loss; True when the talk can go on."""

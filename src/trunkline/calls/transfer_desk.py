@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from trunkline.calls.media_link import MediaLink
 from trunkline.calls.order import CallOrder
 from trunkline.calls.recording import CallRecording
 from trunkline.calls.transfer import BlindTransfer, TransferRecord, TransferRequest
@@ -29,6 +30,7 @@ class TransferDesk:
         *,
         pbx: Pbx,
         conversation: Conversation,
+        media: MediaLink,
         recording: CallRecording | None,
         clock: Clock,
         new_leg_id: Callable[[str], LegId],
@@ -39,6 +41,7 @@ class TransferDesk:
         self._order = order
         self._pbx = pbx
         self._conversation = conversation
+        self._media = media
         self._recording = recording
         self._clock = clock
         self._new_leg_id = new_leg_id
@@ -72,7 +75,7 @@ class TransferDesk:
             bridge_id=self._order.bridge_id,
             conversation=self._conversation,
             clock=self._clock,
-            before_join=self._record_on_pbx,
+            before_join=self._make_room,
             on_target_ended=self._on_target_ended,
         )
         self._current = transfer
@@ -92,6 +95,7 @@ class TransferDesk:
         record = self._current.record
         self._past.append(record)
         self._current = None
+        await self._media.step_back()
         if self._recording is not None:
             await self._recording.take_back(self._pbx)
         if record.status == "failed":
@@ -110,6 +114,8 @@ class TransferDesk:
     async def _carry_out(self, transfer: BlindTransfer, request: TransferRequest) -> None:
         self._on_done(await transfer.run(), request)
 
-    async def _record_on_pbx(self) -> None:
+    async def _make_room(self) -> None:
+        """Our leg goes first: a recorder that starts in a bridge whose mixing technology then changes twice stays silent."""
+        await self._media.step_aside()
         if self._recording is not None:
             await self._recording.hand_to_pbx(self._pbx, self._order.leg_id)
