@@ -29,7 +29,7 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import CallerError, UpstreamError
 from trunkline.core.events import CallEventType
 from trunkline.core.ids import LegId
-from trunkline.pbx.hangup import PBX_LOST, Hangup
+from trunkline.pbx.hangup import PBX_LOST, Hangup, verdict
 from trunkline.pbx.port import (
     LegAnswered,
     LegDigit,
@@ -49,6 +49,7 @@ _PBX_SAFETY_S = 60  # the PBX's own limit lies this far behind ours, for the day
 _FIRST_QUALITY_S = 2.0
 _QUALITY_EVERY_S = 10.0
 _QUALITY_LIMIT_S = 0.5  # a hang-up must not wait for figures
+_NOT_TOLD = verdict(0, None)  # the call ended before its leg could tell why
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,10 @@ class _Facts:
 
     answered_at: datetime | None = None
     answered_s: float | None = None
+    ended_at: datetime | None = None
+    ended_s: float = 0.0
     wanted: Wanted | None = None
-    hangup: Hangup = PBX_LOST
+    hangup: Hangup = _NOT_TOLD
     quality: LegQuality | None = None
 
 
@@ -224,7 +227,9 @@ class LiveCall:
 
     async def run(self) -> Ended:
         """From the dial to the end, with everything on the PBX put away."""
-        self._spawn(self._follow_leg(self._pbx.watch(self.order.leg_id)), "leg")
+        watch = self._pbx.watch(self.order.leg_id)
+        following = self._spawn(self._follow_leg(watch), "leg")
+        following.add_done_callback(lambda _: watch.close())
         try:
             await self._dial()
             while self._state is not State.ENDED:
@@ -235,6 +240,8 @@ class LiveCall:
             self._facts.wanted = Wanted("error", "An internal error ended the call.")
         finally:
             self._state = State.ENDED
+            # The talk is over here; what it takes to put everything away is nobody's call time.
+            self._facts.ended_at, self._facts.ended_s = self._clock.now(), self._clock.monotonic()
             self._on_line_free()
             await self._put_away()
         return self._ended()
@@ -268,21 +275,18 @@ class LiveCall:
         )
 
     async def _follow_leg(self, watch: LegWatch) -> None:
-        try:
-            async for event in watch:
-                match event:
-                    case LegRinging():
-                        self._post(Happening.RANG)
-                    case LegEarlyMedia():
-                        self._post(Happening.PROGRESSED)
-                    case LegAnswered():
-                        self._post(Happening.ANSWERED)
-                    case LegDigit(digit=digit):
-                        self.conversation.on_digit(digit)
-                    case LegEnded(hangup=hangup):
-                        self._post(Happening.LEG_ENDED, hangup)
-        finally:
-            watch.close()
+        async for event in watch:
+            match event:
+                case LegRinging():
+                    self._post(Happening.RANG)
+                case LegEarlyMedia():
+                    self._post(Happening.PROGRESSED)
+                case LegAnswered():
+                    self._post(Happening.ANSWERED)
+                case LegDigit(digit=digit):
+                    self.conversation.on_digit(digit)
+                case LegEnded(hangup=hangup):
+                    self._post(Happening.LEG_ENDED, hangup)
 
     async def _handle(self, happening: Happening, detail: Any) -> None:
         before = self._state
@@ -422,8 +426,7 @@ class LiveCall:
 
     def _ended(self) -> Ended:
         facts = self._facts
-        now = self._clock.now()
-        duration = self._clock.monotonic() - facts.answered_s if facts.answered_s is not None else 0.0
+        duration = facts.ended_s - facts.answered_s if facts.answered_s is not None else 0.0
         return Ended(
             verdict=conclude(
                 facts.hangup,
@@ -433,7 +436,7 @@ class LiveCall:
             ),
             hangup=facts.hangup,
             answered_at=facts.answered_at,
-            ended_at=now,
+            ended_at=facts.ended_at or self._clock.now(),
             duration_seconds=round(duration, 3),
             messages=self.conversation.transcript(),
             latency=self.conversation.latencies(),
@@ -452,6 +455,7 @@ class LiveCall:
         task = asyncio.create_task(self._guard(work, name), name=f"{name} {self.order.call_id}")
         self._side.add(task)
         task.add_done_callback(self._side.discard)
+        task.add_done_callback(lambda _: work.close())  # it may have ended before it began
         return task
 
     async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:

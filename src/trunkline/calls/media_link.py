@@ -20,6 +20,7 @@ from trunkline.pbx.port import MediaChannel, Pbx
 _log = structlog.get_logger()
 _TRIES = 3
 _PAUSE_S = 0.2
+_PAUSE_AWAY_S = 1.0
 
 
 class MediaLink:
@@ -43,6 +44,7 @@ class MediaLink:
         self._tell_lost = on_lost
         self._channel: MediaChannel | None = None
         self._is_aside = False
+        self._is_closed = False
         # The hot path: bound once, so that a frame costs one call.
         self.on_audio = conversation.on_audio
         self.on_mark = conversation.on_mark
@@ -65,7 +67,11 @@ class MediaLink:
             UpstreamError: the PBX refused or the socket could not be opened.
         """
         self._channel = await self._pbx.open_media(self._new_leg_id(), self._bridge_id, self._audio, self)
-        self._conversation.attach(self._channel)
+        if self._is_closed:
+            # Caller and human were joined while we were still connecting: nobody listens in on them.
+            await self._drop()
+        else:
+            self._conversation.attach(self._channel)
 
     async def step_aside(self) -> None:
         """Our leg leaves the bridge, so that nothing of it changes any more while others join.
@@ -86,23 +92,33 @@ class MediaLink:
             await self._pbx.join(self._bridge_id, self._channel.leg_id)
         except UpstreamError as error:
             _log.warning("our leg could not come back", error=error.message)
-            await self.close()
+            await self._drop()
             await self.restore()
 
     async def restore(self) -> bool:
-        """Opens a new channel after a loss; True when the talk can go on."""
-        for attempt in range(_TRIES):
+        """Opens a new channel after a loss; False after three refusals.
+
+        Where the whole PBX is away it goes on trying until its owner cancels it: the caller's leg comes back or is told as lost.
+        """
+        refusals = 0
+        while refusals < _TRIES:
             try:
                 await self.open()
             except UpstreamError as error:
-                _log.warning("media not restored", attempt=attempt + 1, error=error.message)
-                await asyncio.sleep(_PAUSE_S)
+                is_there = (await self._pbx.health()).connected
+                refusals += is_there
+                _log.warning("media not restored", refusals=refusals, pbx=is_there, error=error.message)
+                await asyncio.sleep(_PAUSE_S if is_there else _PAUSE_AWAY_S)
             else:
                 return True
         return False
 
     async def close(self) -> None:
-        """Ends our leg. Idempotent, never raises."""
+        """Ends our leg, and any that is still on its way. Idempotent, never raises."""
+        self._is_closed = True
+        await self._drop()
+
+    async def _drop(self) -> None:
         channel, self._channel = self._channel, None
         if channel is None:
             return

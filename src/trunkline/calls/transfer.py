@@ -126,19 +126,20 @@ class BlindTransfer:
 
     async def follow_target(self) -> None:
         """Reports what happens to the target's leg, to its end; owned by the call, as it outlives `run`."""
-        try:
-            async for event in self._watch:
-                match event:
-                    case LegRinging() | LegEarlyMedia():
-                        self._mailbox.put_nowait(_H.TARGET_RANG)
-                    case LegAnswered():
-                        self._mailbox.put_nowait(_H.TARGET_ANSWERED)
-                    case LegEnded(hangup=hangup):
-                        self._target_ended(hangup)
-                    case _:
-                        pass
-        finally:
-            self._watch.close()
+        async for event in self._watch:
+            match event:
+                case LegRinging() | LegEarlyMedia():
+                    self._mailbox.put_nowait(_H.TARGET_RANG)
+                case LegAnswered():
+                    self._mailbox.put_nowait(_H.TARGET_ANSWERED)
+                case LegEnded(hangup=hangup):
+                    self._target_ended(hangup)
+                case _:
+                    pass
+
+    def forget_target(self) -> None:
+        """Nobody follows the target's leg any more."""
+        self._watch.close()
 
     async def abandon(self) -> None:
         """The caller is gone or the call ends: nobody is left to return to. For the owner, after `run` was cancelled."""

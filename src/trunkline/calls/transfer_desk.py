@@ -79,7 +79,8 @@ class TransferDesk:
             on_target_ended=self._on_target_ended,
         )
         self._current = transfer
-        self._spawn(transfer.follow_target(), "transfer-target")
+        following = self._spawn(transfer.follow_target(), "transfer-target")
+        following.add_done_callback(lambda _: transfer.forget_target())
         self._carrying_out = self._spawn(self._carry_out(transfer, request), "transfer")
 
     def cancel(self) -> bool:
