@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -106,6 +107,8 @@ class CallService:
         self._held: dict[CallId, _Held] = {}
         self._journals: dict[CallId, CallJournal] = {}
         self._draining = False
+        self._none_held = asyncio.Event()
+        self._none_held.set()
         self._housekeeper = Housekeeper(pbx, store, settings, clock, held=self._possessions)
 
     # --- life -------------------------------------------------------------------------------------------------------
@@ -117,14 +120,14 @@ class CallService:
     async def drain(self, grace_s: float) -> None:
         """Refuses new calls, lets running ones finish for `grace_s`, then ends them. Returns when none is left."""
         self._draining = True
-        tasks = [held.task for held in self._held.values() if held.task]
-        if tasks and grace_s > 0:
-            _log.info("waiting for calls to end", calls=len(tasks), grace_s=grace_s)
-            await asyncio.wait(tasks, timeout=grace_s)
+        if self._held and grace_s > 0:
+            _log.info("waiting for calls to end", calls=len(self._held), grace_s=grace_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await self._none_held.wait()
         for held in list(self._held.values()):
             held.call.end("error", "The service was stopped.")
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._none_held.wait()
 
     async def stop(self) -> None:
         """Ends the sweeper. `drain` comes before."""
@@ -164,10 +167,7 @@ class CallService:
             NotNow: the service is stopping, or the PBX did not take the call, which is then recorded as failed.
             UpstreamError: the PBX's answer was lost, so the call may have been dialled; it is never dialled again.
         """
-        if self._draining:
-            raise NotNow(
-                "This service is stopping and takes no new calls.", retry_after_s=10, code="draining"
-            )
+        self._check_open()
         prepared = await prepare(
             organization_id,
             request,
@@ -178,15 +178,15 @@ class CallService:
             clock=self._clock,
             choose=self._choose,
         )
+        self._check_open()  # it may have closed meanwhile; from here to the hold nothing waits
         slot = self._lines.reserve(prepared.order.trunk_id, prepared.max_channels)
         try:
             held = self._make(prepared, slot)
             # Held before it is stored, or a sweep between the two would take it for a call of an earlier life.
-            self._held[held.row.id] = held
+            self._hold(held)
             await self._store.calls.insert(prepared.row, _kept_answer(prepared, idempotency))
         except BaseException:
-            self._held.pop(prepared.row.id, None)
-            slot.release()
+            self._let_go(prepared.row.id, slot)
             raise
         self._launch(held)
         try:
@@ -254,6 +254,22 @@ class CallService:
 
     # --- one call ---------------------------------------------------------------------------------------------------
 
+    def _check_open(self) -> None:
+        if self._draining:
+            raise NotNow(
+                "This service is stopping and takes no new calls.", retry_after_s=10, code="draining"
+            )
+
+    def _hold(self, held: _Held) -> None:
+        self._held[held.row.id] = held
+        self._none_held.clear()
+
+    def _let_go(self, call_id: CallId, slot: Slot) -> None:
+        slot.release()
+        self._held.pop(call_id, None)
+        if not self._held:
+            self._none_held.set()
+
     def _make(self, prepared: Prepared, slot: Slot) -> _Held:
         """A call that is ready to live. Nothing has happened yet, so a failure here leaves nothing behind."""
         order = prepared.order
@@ -288,10 +304,13 @@ class CallService:
         with structlog.contextvars.bound_contextvars(call_id=held.row.id):
             try:
                 ended = await held.call.run()
-                await self._record_end(held, ended)
+                try:
+                    await self._record_end(held, ended)
+                except Exception:  # noqa: BLE001  # the edge of a task; the next sweep ends the record
+                    _log.exception("end of a call not stored")
+                self._tell_end(held, ended)
             finally:
-                held.slot.release()
-                self._held.pop(held.row.id, None)
+                self._let_go(held.row.id, held.slot)
                 asyncio.get_running_loop().call_later(_JOURNAL_KEPT_S, self._journals.pop, held.row.id, None)
 
     async def _note_answer(self, call_id: CallId, at: datetime) -> None:
@@ -315,6 +334,9 @@ class CallService:
             transfer=ended.transfer,
             **({} if ended.recorded else {"recording_path": None}),
         )
+
+    def _tell_end(self, held: _Held, ended: Ended) -> None:
+        verdict = ended.verdict
         self._metrics.call_ended(verdict.end_reason)
         for turn in ended.latency:
             self._metrics.turn_heard(turn)
