@@ -90,17 +90,6 @@ async def test_ten_callers_are_spoken_to_while_the_loop_runs_on(voice: TextToSpe
     assert float(np.median(lags)) < 25
 
 
-async def test_a_phrase_said_again_is_there_at_once(executor: ModelExecutor) -> None:
-    """Hibari keeps what it said: the second time no thread is asked."""
-    voice = Hibari(executor)
-    first = np.concatenate(await spoken(voice, "One moment, please.", 8_000))
-    jobs = executor.counts.done
-    again = np.concatenate(await spoken(voice, "One moment, please.", 8_000))
-
-    assert executor.counts.done == jobs
-    assert np.array_equal(first, again)
-
-
 async def test_a_voice_that_is_not_there_is_not_downloaded(executor: ModelExecutor) -> None:
     """A service does not fetch voices in the middle of a call; it says what to do."""
     with pytest.raises(UpstreamError, match="not on this machine"):

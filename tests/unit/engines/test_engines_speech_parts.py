@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from trunkline.engines.embedded.byte_level import load_vocabulary
 from trunkline.engines.embedded.log_mel import log_mel, mel_filters
-from trunkline.engines.embedded.phrase_cache import PhraseCache
 from trunkline.engines.embedded.speech_shape import pause_ms, sentences, to_pcm, trimmed
 from trunkline.engines.embedded.utterance import UtteranceBuffer
 from trunkline.engines.embedded.whisper_guard import Decoded, spoken_text
@@ -219,21 +218,3 @@ def test_loud_samples_are_clipped_not_wrapped() -> None:
 def test_sentences_are_cut_after_their_marks() -> None:
     """Nothing is lost but blanks."""
     assert sentences(" One. Two! Three? four ") == ["One.", "Two!", "Three?", "four"]
-
-
-def test_the_phrase_cache_forgets_the_longest_unused() -> None:
-    """Bytes are bounded; what was used last stays; kept audio can't be changed."""
-    cache = PhraseCache(limit_bytes=2_000)
-    one, two, three = (np.full(400, n, np.int16) for n in (1, 2, 3))
-    cache.put("one", "one", one)
-    cache.put("two", "two", two)
-    assert cache.get("one") is not None
-    cache.put("three", "three", three)
-    cache.put("long", "x" * 500, np.zeros(10, np.int16))
-    kept = cache.get("one")
-
-    assert cache.get("two") is None
-    assert cache.get("long") is None
-    assert kept is not None
-    with pytest.raises(ValueError, match="read-only"):
-        kept[0] = 9

@@ -50,8 +50,8 @@ class Espeak:
 
     @property
     def name(self) -> str:
-        """`espeak/<voice>`."""
-        return f"espeak/{self._voice}"
+        """`espeak/<voice>`, and the speed where it is not natural."""
+        return f"espeak/{self._voice}" if self._speed == 1 else f"espeak/{self._voice}@{self._speed:g}"
 
     async def warm_up(self) -> None:
         """Checks that the program is there.

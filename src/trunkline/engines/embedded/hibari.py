@@ -12,7 +12,6 @@ import numpy as np
 
 from trunkline.audio.resample import resample_whole
 from trunkline.core.errors import UpstreamError
-from trunkline.engines.embedded.phrase_cache import PhraseCache
 from trunkline.engines.embedded.speech_shape import to_pcm, trimmed
 from trunkline.engines.executor import ModelExecutor
 from trunkline.engines.port import Pcm
@@ -21,7 +20,7 @@ DEFAULT_VOICE = "heart"
 _GAIN = 1.7
 """The voice peaks at about 0.35 of full scale; this brings it to the level of telephone speech."""
 _SEED = 1
-"""The same text always sounds the same, so that a cached phrase is no other."""
+"""The same text always sounds the same, so that a phrase that was kept is no other."""
 
 
 @dataclass(slots=True)
@@ -30,7 +29,6 @@ class _Shared:
 
     model: Any = None
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    cache: PhraseCache = field(default_factory=PhraseCache)
 
 
 class Hibari:
@@ -49,15 +47,15 @@ class Hibari:
         self._shared = _Shared()
 
     def at_speed(self, speed: float) -> Hibari:
-        """The same voice at another speed; model and kept phrases are shared."""
+        """The same voice at another speed; the model is shared."""
         other = Hibari(self._executor, self._voice, speed)
         other._shared = self._shared
         return other
 
     @property
     def name(self) -> str:
-        """`hibari/<voice>`."""
-        return f"hibari/{self._voice}"
+        """`hibari/<voice>`, and the speed where it is not natural: what sounds otherwise has another name."""
+        return f"hibari/{self._voice}" if self._speed == 1 else f"hibari/{self._voice}@{self._speed:g}"
 
     async def warm_up(self) -> None:
         """Loads the voice and speaks a word, so that the first call does not wait for it.
@@ -75,11 +73,7 @@ class Hibari:
         """
         model = await self._loaded()
         for sentence in model.split_sentences(text):
-            key = (sentence, self._speed, rate_hz)
-            pcm = self._shared.cache.get(key)
-            if pcm is None:
-                pcm = await self._executor.run(self._synthesise, model, sentence, rate_hz)
-                self._shared.cache.put(key, sentence, pcm)
+            pcm = await self._executor.run(self._synthesise, model, sentence, rate_hz)
             if len(pcm):
                 yield pcm
 
