@@ -66,7 +66,9 @@ async def turn(calls: int = 6, rounds: int = 2, at_once: int = 3) -> dict[str, A
             async with aiohttp.ClientSession() as session:
                 client = Client(service, session)
                 await client.prepare(
-                    sip_port, llm_config={"provider": "flow", "model": "bench", "flow": _FLOW}
+                    sip_port,
+                    llm_config={"provider": "flow", "model": "bench", "flow": _FLOW},
+                    speech_config=_SPEECH,
                 )
                 with Capture(folder / "rtp.pcap", media):
                     for first in range(0, calls, at_once):
