@@ -58,7 +58,9 @@ class DeafEars:
 
     async def warm_up(self) -> None: ...
 
-    async def open(self, rate_hz: int, sink: Any, *, language: str = "en", hints: Sequence[str] = ()) -> DeafEar:
+    async def open(
+        self, rate_hz: int, sink: Any, *, language: str = "en", hints: Sequence[str] = ()
+    ) -> DeafEar:
         return DeafEar()
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-
 from tests.pbx_tools import ari, leftovers
+
 from trunkline.app import Service
 from trunkline.calls.outbound import EngineRoom
 from trunkline.local_pbx.instance import Pair
@@ -57,7 +57,9 @@ _AWAY_S = 0.5
 _apps = itertools.count(1)
 
 
-def settings(pbx: InstanceState, folder: Path, *, calls: dict[str, Any] | None = None, **changes: Any) -> Settings:
+def settings(
+    pbx: InstanceState, folder: Path, *, calls: dict[str, Any] | None = None, **changes: Any
+) -> Settings:
     """A service of this test run alone: its own application, database and recordings, a free port, wide rate limits."""
     # A sweep of one service must not take the legs of another on the same PBX for its own orphans.
     kept = {"orphan_after_s": 120, "shutdown_grace_s": 0.5, **(calls or {})}
@@ -97,7 +99,12 @@ class Client:
     def order(self, who: str, **fields: Any) -> dict[str, Any]:
         """The body that calls a subscriber of the carrier from our first number."""
         destination = subscriber(who).number
-        return {"destination": destination, "number_id": self.number_ids[0], "assistant_id": self.assistant_id, **fields}
+        return {
+            "destination": destination,
+            "number_id": self.number_ids[0],
+            "assistant_id": self.assistant_id,
+            **fields,
+        }
 
     async def dial(self, who: str, **fields: Any) -> str:
         """Calls a subscriber; the PBX takes the call."""
@@ -228,7 +235,9 @@ async def client_of(service: Service, carrier: InstanceState, session: aiohttp.C
     client = Client(service, carrier, session)
     client.assistant_id = (await client.post("/assistants", ASSISTANT, 201))["assistant"]["id"]
     address = f"{carrier.host}:{carrier.sip_port}"
-    trunk = await client.post("/sip-trunks", {"name": "Carrier", "provider": "carrier", "address": address}, 201)
+    trunk = await client.post(
+        "/sip-trunks", {"name": "Carrier", "provider": "carrier", "address": address}, 201
+    )
     client.trunk_id = trunk["trunk"]["id"]
     taken = time.time_ns() // 1000 % 10_000_000
     for last in range(2):
@@ -239,10 +248,17 @@ async def client_of(service: Service, carrier: InstanceState, session: aiohttp.C
 
 @asynccontextmanager
 async def serving(
-    pair: Pair, folder: Path, *, engines: EngineRoom | None = None, calls: dict[str, Any] | None = None, **pbx: Any
+    pair: Pair,
+    folder: Path,
+    *,
+    engines: EngineRoom | None = None,
+    calls: dict[str, Any] | None = None,
+    **pbx: Any,
 ) -> AsyncIterator[Client]:
     """A service and its client while the context lasts; at its end every call must have been told."""
-    service = Service(settings(pair.pbx, folder, calls=calls, connect_timeout_s=_AWAY_S, **pbx), engines=engines)
+    service = Service(
+        settings(pair.pbx, folder, calls=calls, connect_timeout_s=_AWAY_S, **pbx), engines=engines
+    )
     await service.start()
     try:
         async with aiohttp.ClientSession() as session:

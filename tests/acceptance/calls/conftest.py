@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
-
 from tests.acceptance.calls.calls_kit import Client, client_of, nothing_left, settings
+
 from trunkline.app import Service
 from trunkline.local_pbx.instance import Pair
 

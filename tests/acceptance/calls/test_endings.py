@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-
 from tests.acceptance.calls.calls_kit import Client, channel_kinds, moment, together
 from tests.pbx_tools import ari
+
 from trunkline.local_pbx.instance import Pair
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
@@ -28,7 +28,9 @@ LONG = "Good morning, this is the dental practice at the harbour, and I have qui
         ("forbidden", "rejected", 21, 403),
     ],
 )
-async def test_a_call_that_the_far_side_refuses_says_how(client: Client, who: str, end_reason: str, q850: int, sip: int):
+async def test_a_call_that_the_far_side_refuses_says_how(
+    client: Client, who: str, end_reason: str, q850: int, sip: int
+):
     """The carrier's own status and the PBX's own cause are in the record, with a sentence for people."""
     call = await client.ended(await client.dial(who))
 
@@ -70,7 +72,9 @@ async def test_time_ends_what_nobody_else_ends(client: Client):
 
     async def the_target_does_not_answer() -> None:
         call_id = await client.talk("silent", first_message="Hello.")
-        await client.transfer(call_id, "ringer", timeout_seconds=5, fallback_message="Nobody is there, sorry.")
+        await client.transfer(
+            call_id, "ringer", timeout_seconds=5, fallback_message="Nobody is there, sorry."
+        )
         told = await client.wait_for_news(call_id, "transfer_failed", within_s=15)
         await client.control(call_id, type="say", content="Goodbye then.", end_after=True)
         call = await client.ended(call_id, within_s=20)
@@ -156,7 +160,11 @@ async def test_the_caller_hangs_up_while_we_speak(client: Client):
         await client.transfer(call_id, "ringer", message=LONG)
         call = await client.ended(call_id, within_s=10)
 
-        assert ("ended", "user_hangup", "cancelled") == (call["status"], call["end_reason"], call["transfer"]["status"])
+        assert ("ended", "user_hangup", "cancelled") == (
+            call["status"],
+            call["end_reason"],
+            call["transfer"]["status"],
+        )
         assert call["transfer"]["hangup"] is None, "the target was never dialled"
         assert all(len(line["content"]) < len(LONG) for line in call["messages"])
 
@@ -165,7 +173,11 @@ async def test_the_caller_hangs_up_while_we_speak(client: Client):
         await client.transfer(call_id, "ringer")
         call = await client.ended(call_id, within_s=10)
 
-        assert ("ended", "user_hangup", "cancelled") == (call["status"], call["end_reason"], call["transfer"]["status"])
+        assert ("ended", "user_hangup", "cancelled") == (
+            call["status"],
+            call["end_reason"],
+            call["transfer"]["status"],
+        )
 
     await together(during_the_greeting(), during_the_announcement_of_a_transfer(), while_the_target_rings())
 
@@ -231,7 +243,11 @@ async def test_a_transfer_joins_caller_and_human_without_us(client: Client, pbx_
     call = await client.ended(call_id, within_s=10)
 
     assert ["PJSIP", "PJSIP"] == kinds
-    assert ("ended", "api_end_call", "completed") == (call["status"], call["end_reason"], call["transfer"]["status"])
+    assert ("ended", "api_end_call", "completed") == (
+        call["status"],
+        call["end_reason"],
+        call["transfer"]["status"],
+    )
     assert "One moment, I connect you." in [line["content"] for line in call["messages"]]
 
 
@@ -243,7 +259,11 @@ async def test_after_a_hand_over_either_party_ends_the_call(client: Client):
         await client.hand_over(call_id, "quick")
         call = await client.ended(call_id, within_s=10)
 
-        assert ("ended", "transferred", "completed") == (call["status"], call["end_reason"], call["transfer"]["status"])
+        assert ("ended", "transferred", "completed") == (
+            call["status"],
+            call["end_reason"],
+            call["transfer"]["status"],
+        )
         assert call["transfer"]["ended_at"] and call["transfer"]["hangup"]["q850"] == 16
 
     async def the_caller_first() -> None:
@@ -261,7 +281,11 @@ async def test_a_lost_media_socket_is_replaced_while_the_caller_waits(client: Cl
     """The PBX drops our audio leg; a moment later the assistant speaks again in the same call."""
 
     def media() -> list[str]:
-        return [each["id"] for each in ari(pbx_pair.pbx, "GET", "/channels") if each["name"].startswith("WebSocket")]
+        return [
+            each["id"]
+            for each in ari(pbx_pair.pbx, "GET", "/channels")
+            if each["name"].startswith("WebSocket")
+        ]
 
     call_id = await client.talk("silent", first_message="Hello.")
     before = await asyncio.to_thread(media)

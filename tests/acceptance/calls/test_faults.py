@@ -8,32 +8,34 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
-
 from tests.acceptance.calls.calls_kit import (
     Client,
-    assert_told,
     channel_kinds,
-    client_of,
-    moment,
     nothing_left,
     serving,
     together,
 )
 from tests.faults.engines import ScriptedRoom, SlowTool
 from tests.integration.asterisk.http_relay import MEDIA, Relay
+
+from trunkline.core.ids import CallId
 from trunkline.engines.port import ChatRequest, ReplyPart, TextDelta, ToolCall
 from trunkline.local_pbx import instance
 from trunkline.local_pbx.instance import Pair
 from trunkline.local_pbx.state import InstanceState
-from trunkline.local_pbx.subscribers import subscriber
+from trunkline.store.store import Store
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
-SLOW_TOOL = {"type": "function", "name": "look_up", "url": "http://127.0.0.1:9/look-up", "description": "Looks something up."}
+SLOW_TOOL = {
+    "type": "function",
+    "name": "look_up",
+    "url": "http://127.0.0.1:9/look-up",
+    "description": "Looks something up.",
+}
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +112,16 @@ async def test_a_pbx_that_is_killed_ends_every_call_once(own_pair: Pair, tmp_pat
         kill(own_pair.pbx)
         await asyncio.sleep(2)  # long enough for us to give up on lost audio, were that all
         await bring_back(client, own_pair.pbx)
-        calls = await together(*(client.ended(each, 20) for each in (ringing, talking, transferring, handed_over)))
+        calls = await together(
+            *(client.ended(each, 20) for each in (ringing, talking, transferring, handed_over))
+        )
 
         for call in calls:
-            assert ("failed", "pbx_lost", "pbx_lost") == (call["status"], call["end_reason"], call["hangup"]["cause"])
+            assert ("failed", "pbx_lost", "pbx_lost") == (
+                call["status"],
+                call["end_reason"],
+                call["hangup"]["cause"],
+            )
         assert calls[0]["started_at"] is None
         assert all(call["duration_seconds"] > 2 for call in calls[1:])
         # Whichever of the two legs was told first: nobody was reached.
@@ -189,7 +197,7 @@ async def test_a_service_that_is_stopped_ends_its_calls_first(pbx_pair: Pair, tm
         talking, handed_over = await together(*(client.talk("silent") for _ in range(2)))
         await client.hand_over(handed_over, "echo")
         quick = await client.talk("quick")
-        calls, store = client.service.calls, client.service.store
+        calls = client.service.calls
         dialled, client.dialled = client.dialled, []
         stopping = asyncio.create_task(client.service.stop(drain=drain), name="stop")
         await asyncio.sleep(0.2)
@@ -202,18 +210,36 @@ async def test_a_service_that_is_stopped_ends_its_calls_first(pbx_pair: Pair, tm
 
         assert all([kind for kind, _ in told].count("ended") == 1 for told in news.values())
         for call_id in (ringing, talking, handed_over):
-            assert ("failed", "error") == (ends[call_id]["status"], ends[call_id]["end_reason"]), ends[call_id]
+            assert ("failed", "error") == (ends[call_id]["status"], ends[call_id]["end_reason"]), ends[
+                call_id
+            ]
         assert ("user_hangup" if drain else "error") == ends[quick]["end_reason"]
         assert (0, 0) == (calls.lines_in_use, calls.live_count)
         await nothing_left(pbx_pair.pbx)
-        assert store is client.service.store
+        store = await Store.open(client.service.settings.database.url, client.service.clock)
+        rows = [await store.calls.find(CallId(each)) for each in dialled]
+        await store.close()
+        for row in rows:
+            assert row is not None
+            told = {
+                "status": row.status,
+                "end_reason": row.end_reason,
+                "error": row.error,
+                "hangup": row.hangup,
+            }
+            assert told == ends[row.id]
 
 
 async def test_a_repeated_order_dials_once(pbx_pair: Pair, tmp_path: Path):
     """The same `Idempotency-Key` gets the first answer again, side by side or later, and the phone rings once."""
     async with serving(pbx_pair, tmp_path, engines=ScriptedRoom()) as client:
         order, headers = client.order("silent"), {"Idempotency-Key": "order-4711"}
-        first = await client.post("/calls/outbound", order, headers=headers)
+        both = await together(
+            *(client.request("POST", "/calls/outbound", json=order, headers=headers) for _ in range(2))
+        )
+        # The second is told to wait where the first still runs.
+        assert {status for status, _ in both} in ({200}, {200, 409})
+        first = next(told for status, told in both if status == 200)
         again = await client.post("/calls/outbound", order, headers=headers)
         client.dialled.append(first["call_id"])
         await client.until(first["call_id"], "in-progress")
