@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-
 from tests.faults.engines import ScriptedRoom
 from tests.unit.conversation.virtual_time import LoopClock, run_virtual
+
 from trunkline.audio.formats import ULAW_8K
 from trunkline.calls.dial_policy import DialPolicy, check_destination
 from trunkline.calls.ending import Wanted
@@ -151,7 +151,9 @@ class Desk:
         return [event.type for event in self.call.journal._events]
 
     def said(self) -> list[str]:
-        return [line["content"] for line in self.call.conversation.transcript() if line["role"] == "assistant"]
+        return [
+            line["content"] for line in self.call.conversation.transcript() if line["role"] == "assistant"
+        ]
 
     @property
     def target(self) -> LegId:
@@ -553,7 +555,9 @@ def test_a_human_takes_over_and_hangs_up_first():
         assert ended.transfer is not None
         assert ("completed", 16) == (ended.transfer["status"], ended.transfer["hangup"]["q850"])
         assert ["answered", "handed to the PBX", "line free", "closed"] == desk.log
-        assert ["transferring", "transferred"] == [kind for kind in desk.news() if kind.startswith("transfer")]
+        assert ["transferring", "transferred"] == [
+            kind for kind in desk.news() if kind.startswith("transfer")
+        ]
 
     play(scene)
 
@@ -574,7 +578,8 @@ def test_the_caller_hangs_up_first_after_the_hand_over():
 
 
 @pytest.mark.parametrize(
-    ("human", "error"), [(refuses(486), "user_busy"), (RINGER, "no_answer"), (None, "The PBX refuses to join.")]
+    ("human", "error"),
+    [(refuses(486), "user_busy"), (RINGER, "no_answer"), (None, "The PBX refuses to join.")],
 )
 def test_a_transfer_that_fails_gives_the_caller_back(human: Subscriber | None, error: str):
     """Busy, unanswered, or not to be joined: the caller hears why, and the talk goes on."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.faults.engines import ScriptedRoom
+
 from trunkline.app import Service
 from trunkline.calls.requests import CallsQuery, OutboundRequest, parse_control
 from trunkline.calls.service import CallService, PlacedCall
@@ -94,7 +94,12 @@ class Office:
         return await self.row(call_id)
 
     def is_empty(self) -> bool:
-        left = (self.calls.live_count, self.calls.lines_in_use, self.pbx._switch.legs, self.pbx._switch.bridges)
+        left = (
+            self.calls.live_count,
+            self.calls.lines_in_use,
+            self.pbx._switch.legs,
+            self.pbx._switch.bridges,
+        )
         return not any(left)
 
 
@@ -125,7 +130,9 @@ async def office(
             {"name": "Carrier", "provider": "c", "address": "carrier.example", "max_channels": channels},
         ),
     )
-    assistant = await AssistantService(store, vault, clock).create(organization.id, parse(AssistantCreate, ASSISTANT))
+    assistant = await AssistantService(store, vault, clock).create(
+        organization.id, parse(AssistantCreate, ASSISTANT)
+    )
     number = {"phone_number": f"+3110{id(service) % 10_000_000:07d}", "outbound_trunk_id": trunk["id"]}
     await NumberService(store, clock).create(organization.id, parse(NumberCreate, number))
     made = Office(service, pbx, organization.id, trunk["id"], assistant["id"])
@@ -146,11 +153,17 @@ async def test_a_call_is_placed_talked_and_ended(tmp_path: Path):
 
         assert ("ended", "user_hangup", 16) == (row.status, row.end_reason, (row.hangup or {})["q850"])
         assert row.started_at and row.ended_at and row.duration_seconds
-        assert row.duration_seconds == pytest.approx((row.ended_at - row.started_at).total_seconds(), abs=0.05)
+        assert row.duration_seconds == pytest.approx(
+            (row.ended_at - row.started_at).total_seconds(), abs=0.05
+        )
 
 
-@pytest.mark.parametrize(("limits", "code"), [({"max_concurrent": 1}, "concurrency_limit"), ({"channels": 1}, "trunk_limit")])
-async def test_of_two_requests_for_the_last_line_one_gets_it(tmp_path: Path, limits: dict[str, int], code: str):
+@pytest.mark.parametrize(
+    ("limits", "code"), [({"max_concurrent": 1}, "concurrency_limit"), ({"channels": 1}, "trunk_limit")]
+)
+async def test_of_two_requests_for_the_last_line_one_gets_it(
+    tmp_path: Path, limits: dict[str, int], code: str
+):
     """However they race; the other leaves no record and no line taken."""
     async with office(tmp_path, **limits) as desk:
         outcomes = await asyncio.gather(desk.place(UP), desk.place(UP), return_exceptions=True)
@@ -236,7 +249,10 @@ async def test_commands_reach_only_calls_of_one_s_own_that_are_in_progress(tmp_p
     end = parse_control({"type": "end-call"})
     async with office(tmp_path) as desk:
         ringing = (await desk.place(RINGER)).call_id
-        for organization_id, call_id in ((desk.organization_id, "call-outbound-nobody"), ("org-other", ringing)):
+        for organization_id, call_id in (
+            (desk.organization_id, "call-outbound-nobody"),
+            ("org-other", ringing),
+        ):
             with pytest.raises(NotFound):
                 await desk.calls.control(OrganizationId(organization_id), call_id, end)
         with pytest.raises(CallerError, match="not answered"):
