@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 from trunkline.api.answers import json_response
 from trunkline.api.errors import error_body, error_headers, http_error_body
 from trunkline.api.gate import Gate
-from trunkline.core.errors import InternalError, TrunklineError
+from trunkline.core.errors import CallerError, InternalError, TrunklineError
 
 log = structlog.get_logger()
 
@@ -70,7 +70,9 @@ async def _answer(request: web.Request, handler: Handler, gate: Gate) -> web.Str
         return await handler(request)
     except TrunklineError as error:
         if error.status >= web.HTTPInternalServerError.status_code:
-            log.warning("request failed", route=_route(request), code=error.code, exc_info=True)
+            # A service that is stopping or without its PBX says so on purpose; only what nobody foresaw needs a trace.
+            is_foreseen = isinstance(error, CallerError)
+            log.warning("request failed", route=_route(request), code=error.code, exc_info=not is_foreseen)
         return json_response(error_body(error), error.status, error_headers(error))
     except web.HTTPException as error:
         return json_response(http_error_body(error), error.status)

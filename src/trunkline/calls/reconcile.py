@@ -1,6 +1,6 @@
 """What the store says and what the PBX has, brought together. `plan` is pure; the service carries it out.
 
-Runs at start, after every reconnect and every 30 s. A leg of ours that no call knows is hung up once it is old enough
+Runs at start and every 30 s; what a lost connection hid, the PBX's adapter tells by itself. A leg of ours that no call knows is hung up once it is old enough
 (a call that is just being set up has a leg before the sweep knows it).
 """
 

@@ -94,7 +94,9 @@ class LimitReached(CallerError):
     code = "rate_limited"
     status = 429
 
-    def __init__(self, message: str, *, retry_after_s: int, title: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: int, title: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message, title=title, code=code)
         self.retry_after_s = retry_after_s
 
@@ -106,7 +108,9 @@ class NotNow(CallerError):
     code = "unavailable"
     status = 503
 
-    def __init__(self, message: str, *, retry_after_s: int = 5, title: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: int = 5, title: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message, title=title, code=code)
         self.retry_after_s = retry_after_s
 

@@ -10,18 +10,18 @@ from trunkline.core.ids import CallId, OrganizationId
 
 CallEventType = Literal[
     "ringing",  # data: {}
-    "early_media",      # data: {}
-    "in-progress",      # data: {}                               the far side answered
-    "transcript",       # data: {role, content, start_ms, end_ms, interrupted}     final, as heard
-    "partial",          # data: {role: "user", content}          may still change
-    "turn",             # data: one TurnLatency as JSON
-    "barge_in",         # data: {stop_ms, heard}
-    "engine_failed",    # data: {engine: "ears"|"model"|"voice", error}   the talk went on without it
-    "control",          # data: {type}                           a command reached the call
-    "transferring",     # data: {destination, mode}
-    "transferred",      # data: {destination, mode}
+    "early_media",  # data: {}
+    "in-progress",  # data: {}                               the far side answered
+    "transcript",  # data: {role, content, start_ms, end_ms, interrupted}     final, as heard
+    "partial",  # data: {role: "user", content}          may still change
+    "turn",  # data: one TurnLatency as JSON
+    "barge_in",  # data: {stop_ms, heard}
+    "engine_failed",  # data: {engine: "ears"|"model"|"voice", error}   the talk went on without it
+    "control",  # data: {type}                           a command reached the call
+    "transferring",  # data: {destination, mode}
+    "transferred",  # data: {destination, mode}
     "transfer_failed",  # data: {destination, mode, error}
-    "ended",            # data: {status, end_reason, error, hangup}   always the last one
+    "ended",  # data: {status, end_reason, error, hangup}   always the last one
 ]
 
 

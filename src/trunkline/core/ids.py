@@ -43,4 +43,6 @@ def new_leg_id(call_id: CallId, role: str, choose: Choose) -> LegId:
 
     Each id is fresh: a PBX must never see the same media leg id twice.
     """
-    return LegId(f"tl-{call_id.rsplit('-', 1)[-1].rsplit('_', 1)[-1]}-{role}-{_token(choose, _LOWER_ALNUM, 8)}")
+    return LegId(
+        f"tl-{call_id.rsplit('-', 1)[-1].rsplit('_', 1)[-1]}-{role}-{_token(choose, _LOWER_ALNUM, 8)}"
+    )

@@ -14,7 +14,9 @@ SipUri = NewType("SipUri", str)
 
 # ASCII digits only: `\d` would also take other scripts' digits.
 E164_PATTERN = r"\+[1-9][0-9]{1,14}"
-SIP_URI_PATTERN = r"sips?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(;[A-Za-z0-9=._-]+)*"
+SIP_URI_PATTERN = (
+    r"sips?:[A-Za-z0-9_.!~*'()&=+$,;?/%-]{1,64}@[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?(;[A-Za-z0-9=._-]+)*"
+)
 _E164 = re.compile(E164_PATTERN)
 _SIP_URI = re.compile(SIP_URI_PATTERN)
 
@@ -43,7 +45,10 @@ def parse_transfer_target(text: str, param: str = "destination") -> E164 | SipUr
         return E164(text)
     if _SIP_URI.fullmatch(text):
         return SipUri(text)
-    raise InvalidField(param, f"{param} must be an E.164 number such as +31201234567 or a SIP URI such as sip:200@pbx.example.")
+    raise InvalidField(
+        param,
+        f"{param} must be an E.164 number such as +31201234567 or a SIP URI such as sip:200@pbx.example.",
+    )
 
 
 def redacted(number: str | None) -> str:

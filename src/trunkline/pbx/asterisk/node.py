@@ -20,6 +20,7 @@ from trunkline.pbx.asterisk.translate import (
     WANTED_EVENTS,
     LegArrived,
     TakenOver,
+    bridge_of,
     leg_on_pbx,
     missed,
     timestamp,
@@ -119,12 +120,12 @@ class Node:
     async def snapshot(self) -> Snapshot:
         """Our legs and bridges on the PBX."""
         _, started_at = _identity(await self.rest.get("/asterisk/info"))
-        legs = [leg_on_pbx(channel) for channel in await self.rest.get("/channels")]
-        bridges = [str(bridge["id"]) for bridge in await self.rest.get("/bridges")]
+        legs = [leg_on_pbx(channel, self._settings.ari_app) for channel in await self.rest.get("/channels")]
+        bridges = [bridge_of(bridge, self._settings.ari_app) for bridge in await self.rest.get("/bridges")]
         return Snapshot(
             started_at=started_at,
             legs=[leg for leg in legs if leg.ours],
-            bridges=[BridgeId(bridge) for bridge in bridges if bridge.startswith(LEG_PREFIX)],
+            bridges=[BridgeId(bridge) for bridge in bridges if bridge is not None],
         )
 
     def require_events(self) -> None:

@@ -145,7 +145,7 @@ class AsteriskPbx:
 
     async def open_bridge(self, bridge_id: BridgeId) -> None:
         """Makes an empty mixing bridge."""
-        await self._rest.post(_bridge(bridge_id), type=_BRIDGE_TYPE)
+        await self._rest.post(_bridge(bridge_id), type=_BRIDGE_TYPE, name=self._app)
 
     async def join(self, bridge_id: BridgeId, leg_id: LegId) -> None:
         """Moves a leg into a bridge, out of the one it was in."""

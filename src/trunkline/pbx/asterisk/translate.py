@@ -81,15 +81,30 @@ def translate(event: dict[str, Any]) -> PbxEvent | None:  # noqa: PLR0911  # one
             return None
 
 
-def leg_on_pbx(channel: dict[str, Any]) -> LegOnPbx:
-    """One entry of `GET /channels`."""
+def leg_on_pbx(channel: dict[str, Any], app: str = "") -> LegOnPbx:
+    """One entry of `GET /channels`. With `app`, a leg that another service of ours holds on the same PBX is not ours."""
     leg_id = str(channel.get("id", ""))
     return LegOnPbx(
         leg_id=LegId(leg_id),
         state=_STATES.get(str(channel.get("state")), "down"),
-        ours=leg_id.startswith(LEG_PREFIX),
+        ours=leg_id.startswith(LEG_PREFIX) and _holder(channel) in ("", app or _holder(channel)),
         created_at=timestamp(channel.get("creationtime")),
     )
+
+
+def _holder(channel: dict[str, Any]) -> str:
+    """The Stasis application that a channel is in; empty where it is in none, or nobody says."""
+    match channel.get("dialplan"):
+        case {"app_name": "Stasis", "app_data": str(data)}:
+            return data.partition(",")[0]
+        case _:
+            return ""
+
+
+def bridge_of(bridge: dict[str, Any], app: str) -> str | None:
+    """The id of one entry of `GET /bridges` that is ours: by its id, and by the name that we gave it."""
+    bridge_id = str(bridge.get("id", ""))
+    return bridge_id if bridge_id.startswith(LEG_PREFIX) and bridge.get("name") in ("", None, app) else None
 
 
 def missed(leg: LegOnPbx) -> LegEvent | None:

@@ -14,6 +14,7 @@ from trunkline.pbx.asterisk.translate import (
     WANTED_EVENTS,
     LegArrived,
     TakenOver,
+    bridge_of,
     leg_on_pbx,
     missed,
     timestamp,
@@ -104,6 +105,24 @@ def test_a_channel_of_a_snapshot_is_ours_by_its_id():
         LEG, "ringing", ours=True, created_at=datetime(2026, 11, 21, 11, 13, 45, 141000, UTC)
     )
     assert not leg_on_pbx({"id": "1795260046.1", "state": "Up"}).ours
+
+
+@pytest.mark.parametrize(
+    ("data", "is_ours"), [("mine,outbound", True), ("other,outbound", False), ("", True)]
+)
+def test_a_leg_of_another_service_on_the_same_pbx_is_not_ours(data: str, is_ours: bool):
+    """Two services may share a PBX; neither sweeps the other's calls away."""
+    channel = {"id": LEG, "state": "Up", "dialplan": {"app_name": "Stasis", "app_data": data}}
+
+    assert leg_on_pbx(channel, "mine").ours is is_ours
+
+
+def test_a_bridge_is_ours_by_its_id_and_its_name():
+    """A bridge carries the name of the application that made it."""
+    named = [{"id": "tl-b", "name": name} for name in ("mine", "", "other")]
+
+    assert [bridge_of(bridge, "mine") for bridge in named] == ["tl-b", "tl-b", None]
+    assert bridge_of({"id": "conference-1", "name": "mine"}, "mine") is None
 
 
 @pytest.mark.parametrize(
