@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 
 from asterisk.agi import AGI, AGIException
 
@@ -26,7 +27,10 @@ def target_of(arguments: list[str]) -> tuple[str, str] | None:
 
 def take(agi: AGI, target: tuple[str, str] | None) -> None:
     """Speaks, and names where the caller goes next."""
-    known = target is not None and agi.get_full_variable(f"${{DIALPLAN_EXISTS({target[1]},{target[0]},1)}}") == "1"
+    known = (
+        target is not None
+        and agi.get_full_variable(f"${{DIALPLAN_EXISTS({target[1]},{target[0]},1)}}") == "1"
+    )
     for sound in HAND_OVER if known else APOLOGY:
         agi.stream_file(sound)
     if target is not None and known:
@@ -38,7 +42,7 @@ def take(agi: AGI, target: tuple[str, str] | None) -> None:
 def main() -> int:
     """0 when the caller was served; 1 when something failed or the caller hung up."""
     # pyst2 narrates to stderr, which is Asterisk's own.
-    with open(os.devnull, "w", encoding="utf-8") as silence:
+    with Path(os.devnull).open("w", encoding="utf-8") as silence:
         try:
             take(AGI(stderr=silence), target_of(sys.argv))
         except (AGIException, OSError):
