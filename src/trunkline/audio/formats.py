@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -28,25 +28,23 @@ class AudioFormat:
     Attributes:
         encoding: G.711 mu-law or A-law, or signed linear 16-bit little-endian.
         rate_hz: samples a second; G.711 is always 8000.
+        bytes_per_sample: 1 for G.711, 2 for signed linear.
+        frame_samples: samples in one frame of 20 ms.
+        frame_bytes: bytes in one frame of 20 ms.
     """
 
     encoding: Encoding
     rate_hz: int
+    bytes_per_sample: int = field(init=False, repr=False, compare=False)
+    frame_samples: int = field(init=False, repr=False, compare=False)
+    frame_bytes: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def bytes_per_sample(self) -> int:
-        """1 for G.711, 2 for signed linear."""
-        return _BYTES_PER_SAMPLE[self.encoding]
-
-    @property
-    def frame_samples(self) -> int:
-        """Samples in one frame of 20 ms."""
-        return self.rate_hz * PTIME_MS // 1000
-
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes in one frame of 20 ms."""
-        return self.frame_samples * self.bytes_per_sample
+    def __post_init__(self) -> None:
+        # Computed once, as every frame of every call asks for them.
+        samples = self.rate_hz * PTIME_MS // 1000
+        object.__setattr__(self, "bytes_per_sample", _BYTES_PER_SAMPLE[self.encoding])
+        object.__setattr__(self, "frame_samples", samples)
+        object.__setattr__(self, "frame_bytes", samples * self.bytes_per_sample)
 
     def duration_ms(self, size_bytes: int) -> float:
         """How long so many bytes sound."""

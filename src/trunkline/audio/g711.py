@@ -68,22 +68,22 @@ _ALAW_VALUES: Final = _alaw_values()
 
 def decode_ulaw(codes: bytes) -> Samples:
     """Mu-law bytes as 16-bit samples."""
-    return _ULAW_VALUES[np.frombuffer(codes, np.uint8)]
+    return _ULAW_VALUES.take(np.frombuffer(codes, np.uint8))
 
 
 def encode_ulaw(samples: Samples) -> bytes:
     """16-bit samples as mu-law bytes."""
-    return _ULAW_CODES[samples.view(np.uint16)].tobytes()
+    return _ULAW_CODES.take(samples.view(np.uint16)).tobytes()
 
 
 def decode_alaw(codes: bytes) -> Samples:
     """A-law bytes as 16-bit samples."""
-    return _ALAW_VALUES[np.frombuffer(codes, np.uint8)]
+    return _ALAW_VALUES.take(np.frombuffer(codes, np.uint8))
 
 
 def encode_alaw(samples: Samples) -> bytes:
     """16-bit samples as A-law bytes."""
-    return _ALAW_CODES[samples.view(np.uint16)].tobytes()
+    return _ALAW_CODES.take(samples.view(np.uint16)).tobytes()
 
 
 def decode_slin(data: bytes) -> Samples:
