@@ -29,7 +29,7 @@ ASSISTANT = {
     "llm_config": {"provider": "flow", "model": "receptionist"},
     "tts_config": {"provider": "hibari", "voice_id": "heart"},
 }
-_SOUNDS = (Path("/usr/share/asterisk/sounds/en_US_f_Allison"), Path("/usr/share/asterisk/sounds/en"))
+_SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 
 
 @contextmanager
@@ -44,8 +44,8 @@ def pbx() -> Iterator[InstanceState]:
 
 def human(name: str) -> NDArray[np.int16]:
     """A human's recorded prompt of Debian's asterisk-core-sounds-en-wav, 8 kHz."""
-    file = next((folder / f"{name}.wav" for folder in _SOUNDS if (folder / f"{name}.wav").is_file()), None)
-    if file is None:
+    file = _SOUNDS / f"{name}.wav"
+    if not file.is_file():
         raise SystemExit("The benches need recorded speech: apt-get install asterisk-core-sounds-en-wav")
     samples, _ = soundfile.read(file, dtype="int16")
     return np.asarray(samples, np.int16)

@@ -12,7 +12,14 @@ from trunkline.local_pbx.instance import HOME
 from trunkline.local_pbx.lines import make_lines
 from trunkline.local_pbx.packages import ensure_packages
 
-PACKAGES: Final = ("asterisk-core-sounds-en-wav", "espeak-ng", "sip-tester", "tcpdump")
+# The second of the sounds has their words, which the recogniser is judged by.
+PACKAGES: Final = (
+    "asterisk-core-sounds-en-wav",
+    "asterisk-core-sounds-en",
+    "espeak-ng",
+    "sip-tester",
+    "tcpdump",
+)
 """Debian packages: recorded speech with known words, a voice for other languages, SIPp, and what listens on the wire."""
 
 

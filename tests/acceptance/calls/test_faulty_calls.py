@@ -47,6 +47,8 @@ def own_pair(pbx_pair: Pair) -> Iterator[Pair]:
         yield Pair(pbx, pbx_pair.carrier)
     finally:
         instance.remove(name)
+        # A PBX that was killed said no goodbye: its calls would stay up at the carrier until their own limits.
+        instance.command_line(pbx_pair.carrier, "channel request hangup all")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-SOUNDS = Path("/usr/share/asterisk/sounds/en")
+# By the folder the package owns: the link `en` beside it is made only where Asterisk's own packages are.
+SOUNDS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 WORDS_OF_SOUNDS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 
 

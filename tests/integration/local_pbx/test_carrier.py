@@ -181,5 +181,7 @@ def test_nothing_is_left_on_the_carrier(pbx_pair: Pair) -> None:
     while "0 active channels" not in (
         told := instance.command_line(pbx_pair.carrier, "core show channels count")
     ):
-        assert time.monotonic() < deadline, told
+        assert time.monotonic() < deadline, (
+            instance.command_line(pbx_pair.carrier, "core show channels concise") or told
+        )
         time.sleep(0.2)
