@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import structlog
 
+from trunkline.calls.ending import as_record
 from trunkline.calls.transfer_table import FINAL, TransferAction, TransferHappening, TransferState, step
 from trunkline.conversation.session import Conversation
 from trunkline.core.clock import Clock, iso_utc
@@ -63,7 +64,6 @@ class TransferRecord:
 
     def as_json(self) -> dict[str, Any]:
         """ISO times, nulls where nothing happened."""
-        hangup = self.hangup
         return {
             "destination": self.destination,
             "mode": self.mode,
@@ -72,7 +72,7 @@ class TransferRecord:
             "answered_at": iso_utc(self.answered_at) if self.answered_at else None,
             "ended_at": iso_utc(self.ended_at) if self.ended_at else None,
             "error": self.error,
-            "hangup": {"q850": hangup.q850, "sip": hangup.sip, "cause": hangup.cause} if hangup else None,
+            "hangup": as_record(self.hangup) if self.hangup else None,
         }
 
 
